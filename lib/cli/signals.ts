@@ -1,0 +1,20 @@
+/** SIGTERM and SIGINT: the first ends gracefully, the second at once. */
+import { constants } from 'node:os';
+
+const signals = ['SIGTERM', 'SIGINT'] as const;
+
+/** Resolves with the first signal; a second one ends the process with the signal's exit code. */
+export async function firstSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    let seen = false;
+    for (const signal of signals) {
+      process.on(signal, () => {
+        if (seen) {
+          process.exit(128 + constants.signals[signal]);
+        }
+        seen = true;
+        resolve(signal);
+      });
+    }
+  });
+}

@@ -1,0 +1,132 @@
+/**
+ * Options of the classes: misspelt or wrong ones are refused, missing ones get their defaults.
+ *
+ * `resolveSmtpd` and `resolveSmtp` are what the constructors call: one pass over the table does both.
+ */
+import { TlsError } from '../errors.js';
+import { expand } from './expand.js';
+import type { ResolvedSmtp, ResolvedSmtpd, SmtpdParameters, SmtpParameters } from './options.js';
+import { defaultText, type Parameter, parameters } from './parameters.js';
+import { nearest } from './suggest.js';
+import { checkValue, readValue } from './values.js';
+
+export type Engine = 'smtpd' | 'smtp';
+
+/** The library configuration is the process's: not asking for one is not asking for `none`. */
+const processWide: ReadonlySet<string> = new Set(['tls.configFile', 'tls.configName']);
+
+/** The rows of one engine. */
+export function engineParameters(engine: Engine): readonly Parameter[] {
+  return parameters.filter(
+    (parameter) =>
+      parameter.group === engine || parameter.group === 'both' || parameter.group === 'tls',
+  );
+}
+
+/**
+ * Refuses fields that no parameter has, and values of the wrong kind.
+ *
+ * @param extra fields that the class adds (callbacks, logger)
+ * @throws TlsError `UNKNOWN_OPTION` with the nearest known name, `INVALID_PARAMETER`
+ */
+export function checkOptions(options: object, engine: Engine, extra: readonly string[] = []): void {
+  const rows = new Map(engineParameters(engine).map((row) => [row.option, row]));
+  for (const [path, value] of fields(options)) {
+    if (extra.includes(path) || value === undefined) {
+      continue;
+    }
+    const row = rows.get(path);
+    if (row === undefined) {
+      throw unknownOption(path, [...rows.keys(), ...extra]);
+    }
+    checkValue(row, path, value);
+  }
+}
+
+/** Checks the options of the smtpd engine and fills in the defaults. @throws as {@link checkOptions} */
+export function resolveSmtpd(
+  options: SmtpdParameters,
+  extra: readonly string[] = [],
+): ResolvedSmtpd {
+  checkOptions(options, 'smtpd', extra);
+  return resolve(options, 'smtpd') as unknown as ResolvedSmtpd;
+}
+
+/** Checks the options of the smtp engine and fills in the defaults. @throws as {@link checkOptions} */
+export function resolveSmtp(options: SmtpParameters, extra: readonly string[] = []): ResolvedSmtp {
+  checkOptions(options, 'smtp', extra);
+  return resolve(options, 'smtp') as unknown as ResolvedSmtp;
+}
+
+/** Top-level fields, and those of `tls` as `tls.NAME`. */
+function fields(options: object): readonly (readonly [path: string, value: unknown])[] {
+  return Object.entries(options).flatMap(([name, value]) => {
+    if (name !== 'tls' || value === undefined) {
+      return [[name, value] as const];
+    }
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+      throw new TlsError({
+        code: 'INVALID_PARAMETER',
+        message: 'tls is not an object',
+        suggestion: 'write tls: { securityLevel: ..., chainFiles: [...] }',
+      });
+    }
+    return Object.entries(value).map(([field, item]) => [`tls.${field}`, item] as const);
+  });
+}
+
+function resolve(options: object, engine: Engine): Record<string, unknown> {
+  const rows = engineParameters(engine);
+  const given = new Map(fields(options).filter(([, value]) => value !== undefined));
+  const texts = new Map(rows.map((row) => [row.name, referenceText(row, given)]));
+  const result: Record<string, unknown> = {};
+  for (const row of rows) {
+    if (given.has(row.option)) {
+      setPath(result, row.option, checkValue(row, row.option, given.get(row.option)));
+    } else if (!processWide.has(row.option)) {
+      const text = expand(row.name, ownDefault(row, given), (name) => texts.get(name) ?? null);
+      setPath(result, row.option, readValue({ ...row, name: row.option }, text));
+    }
+  }
+  return result;
+}
+
+/**
+ * The default where it depends on what was given: a private OpenSSL configuration file speaks for itself. Postfix's
+ * `>=TLSv1` would override its MinProtocol and MaxProtocol, set or not.
+ */
+function ownDefault(row: Parameter, given: ReadonlyMap<string, unknown>): string {
+  const configFile = given.get('tls.configFile');
+  const isPrivate = typeof configFile === 'string' && configFile.startsWith('/');
+  return row.type === 'protocols' && isPrivate ? '' : defaultText(row);
+}
+
+/** What `$name` in another default stands for: what was given, else the default. */
+function referenceText(row: Parameter, given: ReadonlyMap<string, unknown>): string {
+  const value = given.get(row.option);
+  return typeof value === 'string' ? value.replaceAll('$', '$$$$') : defaultText(row);
+}
+
+/** Sets `a.b` in nested objects. */
+export function setPath(target: Record<string, unknown>, path: string, value: unknown): void {
+  const dot = path.indexOf('.');
+  if (dot < 0) {
+    target[path] = value;
+    return;
+  }
+  const key = path.slice(0, dot);
+  const inner = (target[key] ?? {}) as Record<string, unknown>;
+  target[key] = inner;
+  setPath(inner, path.slice(dot + 1), value);
+}
+
+function unknownOption(path: string, known: readonly string[]): TlsError {
+  const byParameter = parameters.find((row) => row.name === path)?.option;
+  const misplaced = known.find((name) => name === `tls.${path}` || `tls.${name}` === path);
+  const near = byParameter ?? misplaced ?? nearest(path, known);
+  return new TlsError({
+    code: 'UNKNOWN_OPTION',
+    message: `unknown option "${path}"`,
+    ...(near === null ? {} : { suggestion: `did you mean "${near}"?` }),
+  });
+}

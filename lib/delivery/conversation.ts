@@ -1,0 +1,240 @@
+/**
+ * Talking with a server on the native connection itself: commands out, whole replies in.
+ *
+ * Knows which replies are awaited; one that nobody has asked for, a malformed one, one that came
+ * before its command, silence and a broken connection all end the conversation with a
+ * {@link Failure}. Nothing is thrown at the caller.
+ */
+import { constants } from 'node:os';
+import type { ConnectionOwner } from '../dispatch.js';
+import type { TlsError } from '../errors.js';
+import { printable } from '../log/logger.js';
+import { systemErrorText } from '../log/system-error.js';
+import type { NativeConnection, NativeContext, StartTlsProps } from '../native.js';
+import { ReplyReader } from '../smtp/reply-reader.js';
+import { Wire } from '../smtp/wire.js';
+import { deferred, type Failure } from './failure.js';
+
+/** RFC 5321 has 512, real servers more. */
+const replyLineLimit = 2048;
+
+/** Whom we talk to. */
+export interface Peer {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ConversationEvents {
+  connected(): void;
+  /** The reply to the oldest unanswered command. */
+  replied(reply: ReplyReader): void;
+  /** A reply to nothing; false: it breaks the protocol. */
+  unasked(reply: ReplyReader): boolean;
+  /** The handshake is done. */
+  secured(): void;
+  /** The handshake failed; `failed` follows. */
+  notSecured(error: TlsError): void;
+  /** What was written has left. */
+  drained(): void;
+  /** It is over, and not as intended. */
+  failed(failure: Failure): void;
+}
+
+export class Conversation implements ConnectionOwner {
+  readonly wire: Wire;
+  /** `host[address]` */
+  readonly namaddr: string;
+  /** `host[address]:port` */
+  readonly namaddrport: string;
+
+  readonly #events: ConversationEvents;
+  readonly #quitTimeout: number;
+  readonly #reply = new ReplyReader();
+  #where = 'connecting';
+  #awaited = 0;
+  #timeout = 0;
+  #state: 'connecting' | 'talking' | 'handshake' | 'quitting' | 'over' = 'connecting';
+
+  /**
+   * @param connection connecting
+   * @param quitTimeout milliseconds that the server has for its end of the connection
+   */
+  constructor(
+    connection: NativeConnection,
+    peer: Peer,
+    quitTimeout: number,
+    events: ConversationEvents,
+  ) {
+    this.wire = new Wire(connection, replyLineLimit);
+    this.namaddr = `${peer.host}[${peer.address}]`;
+    this.namaddrport = `${this.namaddr}:${peer.port}`;
+    this.#quitTimeout = quitTimeout;
+    this.#events = events;
+    connection.owner = this;
+  }
+
+  /** Neither failed nor ended. */
+  get going(): boolean {
+    return this.#state !== 'over' && this.#state !== 'quitting';
+  }
+
+  /** What we are doing, for texts, and how long the server may take for it. */
+  expect(replies: number, where: string, timeout: number): void {
+    this.#awaited += replies;
+    this.#where = where;
+    if (timeout !== this.#timeout && this.wire.connection.open) {
+      this.#timeout = timeout;
+      this.wire.connection.setTimeout(timeout);
+    }
+  }
+
+  /** Sends one command in lock step: the server must not have answered it already. */
+  ask(command: string, where: string, timeout: number): void {
+    if (this.refusesEarly()) {
+      return;
+    }
+    this.expect(1, where, timeout);
+    this.wire.say(command);
+    this.wire.flush();
+  }
+
+  /** Something was read that nothing was asked for yet: ends the conversation. */
+  refusesEarly(): boolean {
+    if (this.wire.input.buffered === 0) {
+      return false;
+    }
+    this.breakOff('sent a reply ahead of the command');
+    return true;
+  }
+
+  startTls(context: NativeContext, props: StartTlsProps): void {
+    this.#state = 'handshake';
+    try {
+      this.wire.startTls('client', context, props);
+    } catch (error) {
+      const { code, message } = error as TlsError;
+      const kind = code === 'EARLY_PLAINTEXT' ? 'protocol' : 'handshake';
+      this.#abort(deferred(kind, '4.7.5', `Cannot start TLS: ${message}`));
+    }
+  }
+
+  /** Ends politely. Whatever happens from now on is of no interest. */
+  quit(): void {
+    if (!this.going) {
+      return;
+    }
+    this.#state = 'quitting';
+    if (this.wire.connection.open) {
+      this.wire.flush();
+      this.wire.connection.setTimeout(this.#quitTimeout);
+      this.wire.end();
+    }
+  }
+
+  /** Ends at once. */
+  destroy(): void {
+    this.#over();
+  }
+
+  /** The server broke the protocol. */
+  breakOff(how: string): void {
+    this.#abort(deferred('protocol', '4.5.0', `Protocol error: host ${this.namaddr} ${how}`));
+  }
+
+  onConnect(error: TlsError | null): void {
+    if (error !== null) {
+      this.#abort(this.#connectFailure(error));
+      return;
+    }
+    this.#state = 'talking';
+    this.#events.connected();
+  }
+
+  onRead(slab: Buffer, length: number): void {
+    if (!this.going) {
+      return;
+    }
+    const { input } = this.wire;
+    input.open(slab, 0, length);
+    while (this.#state === 'talking' && input.next()) {
+      this.#line();
+    }
+    input.hold();
+  }
+
+  #line(): void {
+    const { line, from, to, tooLong } = this.wire.input;
+    const progress = tooLong ? 'malformed' : this.#reply.push(line, from, to);
+    if (progress === 'malformed') {
+      const shown = printable(line.toString('latin1', from, Math.min(to, from + 100)));
+      this.breakOff(tooLong ? 'sent a line that is too long' : `sent no reply: ${shown}`);
+    } else if (progress === 'done') {
+      if (this.#awaited > 0) {
+        this.#awaited--;
+        this.#events.replied(this.#reply);
+      } else if (!this.#events.unasked(this.#reply)) {
+        this.breakOff(`sent a reply to nothing: ${printable(this.#reply.text)}`);
+      }
+    }
+  }
+
+  onHandshake(error: TlsError | null): void {
+    if (this.#state !== 'handshake') {
+      return;
+    }
+    if (error !== null) {
+      this.#events.notSecured(error);
+      this.#abort(deferred('handshake', '4.7.5', 'Cannot start TLS: handshake failure'));
+      return;
+    }
+    this.#state = 'talking';
+    this.#timeout = 0;
+    this.#events.secured();
+  }
+
+  onDrain(): void {
+    this.wire.drained();
+    if (this.going) {
+      this.#events.drained();
+    }
+  }
+
+  onTimeout(): void {
+    const text = `conversation with ${this.namaddr} timed out while ${this.#where}`;
+    this.#abort(deferred('interrupted', '4.4.2', text));
+  }
+
+  onEnd(): void {
+    this.#lost();
+  }
+
+  onClose(): void {
+    this.#lost();
+  }
+
+  #lost(): void {
+    const text = `lost connection with ${this.namaddr} while ${this.#where}`;
+    this.#abort(deferred('interrupted', '4.4.2', text));
+  }
+
+  #connectFailure(error: TlsError): Failure {
+    const errno = error.class === 'timeout' ? constants.errno.ETIMEDOUT : error.errno;
+    const reason = errno === 0 ? error.message : systemErrorText(errno);
+    return deferred('connect', '4.4.1', `connect to ${this.namaddrport}: ${reason}`);
+  }
+
+  #abort(failure: Failure): void {
+    const { going } = this;
+    this.#over();
+    if (going) {
+      this.#events.failed(failure);
+    }
+  }
+
+  #over(): void {
+    this.#state = 'over';
+    this.wire.connection.owner = null;
+    this.wire.connection.destroy();
+  }
+}

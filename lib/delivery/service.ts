@@ -1,0 +1,75 @@
+/**
+ * What all deliveries of one Smtp share: settings, log, TLS contexts and properties.
+ */
+import type { ResolvedSmtp } from '../config/options.js';
+import { TlsError } from '../errors.js';
+import { libraryProblems } from '../log/handshake.js';
+import type { Logger } from '../log/logger.js';
+import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
+import type { NativeContext, StartTlsProps } from '../native.js';
+import { clientTlsProps, createClientContext } from '../tls/contexts.js';
+import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
+
+export interface ServiceProps {
+  readonly options: ResolvedSmtp;
+  readonly logger: Required<Logger>;
+}
+
+export class DeliveryService {
+  readonly options: ResolvedSmtp;
+  readonly logger: Required<Logger>;
+  readonly logFlags: LogFlags;
+  readonly level: TlsLevel;
+
+  #context: NativeContext | null = null;
+  #contextTried = false;
+
+  /** @throws TlsError `INVALID_PARAMETER` */
+  constructor(props: ServiceProps) {
+    const { options, logger } = props;
+    this.options = options;
+    this.logger = logger;
+    this.level = checkClientLevel(options.tls.securityLevel);
+    const { flags, warning } = parseLoglevel(options.tls.loglevel, 'smtp_tls_loglevel');
+    this.logFlags = flags;
+    if (warning !== null) {
+      logger.warn(warning);
+    }
+  }
+
+  /** Made with the first delivery that needs it; null when that fails, which is logged once. */
+  get context(): NativeContext | null {
+    if (!this.#contextTried) {
+      this.#contextTried = true;
+      try {
+        this.#context = createClientContext(this.options.tls, {
+          warn: (text) => this.logger.warn(text),
+        });
+      } catch (error) {
+        this.#warnDisabled(error);
+      }
+    }
+    return this.#context;
+  }
+
+  /** What `startTls` wants for a session; null when the settings cannot be used. */
+  tlsProps(level: TlsLevel, host: string): StartTlsProps | null {
+    try {
+      const timeout = this.options.starttlsTimeout;
+      return clientTlsProps(this.options.tls, { level, host, nexthop: host, timeout });
+    } catch (error) {
+      this.#warnDisabled(error);
+      return null;
+    }
+  }
+
+  #warnDisabled(error: unknown): void {
+    if (!(error instanceof TlsError)) {
+      throw error;
+    }
+    this.logger.warn(`${error.message}: disabling TLS support`);
+    for (const line of libraryProblems(error)) {
+      this.logger.warn(line.text);
+    }
+  }
+}

@@ -1,0 +1,153 @@
+/**
+ * One message on one connection: the commands of its envelope, and what became of each recipient.
+ *
+ * Pure: the session asks what to say and tells what was answered.
+ */
+import { printable } from '../log/logger.js';
+import type { Features } from '../smtp/extensions.js';
+import { needsUtf8 } from '../smtp/path.js';
+import type { ReplyReader } from '../smtp/reply-reader.js';
+import { type Failure, refused } from './failure.js';
+import type { MessageSource } from './message-source.js';
+
+export interface TransactionProps {
+  readonly sender: string;
+  /** Those that are left to this server. */
+  readonly recipients: readonly string[];
+  readonly source: MessageSource;
+  readonly eightBit: boolean;
+}
+
+/** The server has the message. */
+export interface Sent {
+  readonly status: 'sent';
+  readonly dsn: string;
+  readonly text: string;
+}
+
+/** A recipient's outcome; null while there is none. */
+export type Outcome = Sent | Failure | null;
+
+/** What is answered: MAIL, then RCPT for each recipient, then DATA. */
+export type Step = 'mail' | 'rcpt' | 'data';
+
+const stepNames: Readonly<Record<Step | 'dot', string>> = {
+  mail: 'MAIL FROM',
+  rcpt: 'RCPT TO',
+  data: 'DATA',
+  dot: 'end of DATA',
+};
+
+export class Transaction {
+  readonly source: MessageSource;
+  /** In the order of the recipients given. */
+  readonly outcomes: Outcome[];
+  /** Recipients that the server has accepted so far. */
+  accepted = 0;
+
+  readonly #props: TransactionProps;
+  readonly #namaddr: string;
+  readonly #smtputf8: boolean;
+
+  /** @param namaddr `host[address]` of the server, for texts */
+  constructor(props: TransactionProps, namaddr: string) {
+    this.#props = props;
+    this.#namaddr = namaddr;
+    this.source = props.source;
+    this.#smtputf8 = [props.sender, ...props.recipients].some(needsUtf8);
+    this.outcomes = props.recipients.map(() => null);
+  }
+
+  /** Why a server with these features cannot take the message at all; null when it can. */
+  unsuited(features: Features): Failure | null {
+    const { size } = this.source;
+    if (features.size !== null && features.size > 0 && size !== null && size > features.size) {
+      const text = `message size ${size} exceeds size limit ${features.size} of server ${this.#namaddr}`;
+      return { kind: 'refused', status: 'bounced', dsn: '5.3.4', text };
+    }
+    if (this.#smtputf8 && !features.smtputf8) {
+      const text = `SMTPUTF8 is required, but was not offered by host ${this.#namaddr}`;
+      return { kind: 'refused', status: 'bounced', dsn: '5.6.7', text };
+    }
+    return null;
+  }
+
+  /** How many commands the envelope has. */
+  get commands(): number {
+    return this.#props.recipients.length + 2;
+  }
+
+  step(index: number): Step {
+    if (index === 0) {
+      return 'mail';
+    }
+    return index <= this.#props.recipients.length ? 'rcpt' : 'data';
+  }
+
+  /** The command with this index, its line end included. */
+  command(index: number, features: Features): string {
+    switch (this.step(index)) {
+      case 'mail':
+        return `MAIL FROM:<${this.#props.sender}>${this.#mailParameters(features)}\r\n`;
+      case 'rcpt':
+        return `RCPT TO:<${this.#props.recipients[index - 1] ?? ''}>\r\n`;
+      default:
+        return 'DATA\r\n';
+    }
+  }
+
+  /** Takes the reply to the command with this index; null: it was accepted. */
+  answered(index: number, reply: ReplyReader): Failure | null {
+    const step = this.step(index);
+    const digit = Math.floor(reply.code / 100);
+    if (digit === (step === 'data' ? 3 : 2)) {
+      this.accepted += step === 'rcpt' ? 1 : 0;
+      return null;
+    }
+    const failure = this.#refusal(reply, step);
+    if (step === 'rcpt') {
+      this.outcomes[index - 1] ??= failure;
+    } else {
+      this.failRest(failure);
+      this.accepted = 0;
+    }
+    return failure;
+  }
+
+  /** Takes the reply to the end of the message. */
+  completed(reply: ReplyReader): void {
+    if (Math.floor(reply.code / 100) === 2) {
+      const sent: Sent = { status: 'sent', dsn: reply.status, text: printable(reply.text) };
+      for (let i = 0; i < this.outcomes.length; i++) {
+        this.outcomes[i] ??= sent;
+      }
+    } else {
+      this.failRest(this.#refusal(reply, 'dot'));
+    }
+  }
+
+  /** The server refused content that was still on its way. */
+  rejectedEarly(reply: ReplyReader): void {
+    this.failRest(this.#refusal(reply, 'dot'));
+  }
+
+  /** What is true of all recipients without an outcome. */
+  failRest(failure: Failure): void {
+    for (let i = 0; i < this.outcomes.length; i++) {
+      this.outcomes[i] ??= failure;
+    }
+  }
+
+  #refusal(reply: ReplyReader, step: Step | 'dot'): Failure {
+    const said = printable(reply.text);
+    const text = `host ${this.#namaddr} said: ${said} (in reply to ${stepNames[step]} command)`;
+    return refused(reply, text);
+  }
+
+  #mailParameters(features: Features): string {
+    const { source, eightBit } = this.#props;
+    const size = features.size !== null && source.size !== null ? ` SIZE=${source.size}` : '';
+    const body = features.eightBitMime && eightBit ? ' BODY=8BITMIME' : '';
+    return size + body + (this.#smtputf8 ? ' SMTPUTF8' : '');
+  }
+}

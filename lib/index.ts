@@ -1,0 +1,73 @@
+/**
+ * mxtls: the TLS subsystem of Postfix for mail servers in Node.js.
+ *
+ * {@link Smtpd} receives, {@link Smtp} delivers. Both bring an OpenSSL >= 3.5 of their own, do handshakes on native
+ * threads, and log like Postfix.
+ *
+ * @packageDocumentation
+ */
+export * from './client.js';
+export type {
+  Loglevel,
+  SmtpdParameters,
+  SmtpdTlsOptions,
+  SmtpParameters,
+  SmtpTlsOptions,
+  TlsLibraryOptions,
+} from './config/options.js';
+export type { HostLookup } from './delivery/host-lookup.js';
+export type {
+  DeliveryReport,
+  DeliveryRequest,
+  MessageContent,
+  RecipientResult,
+} from './delivery/report.js';
+export { errorCatalogue } from './error-catalogue.js';
+export { type ErrorClass, type ErrorCode, TlsError, type TlsErrorProps } from './errors.js';
+export {
+  type Delays,
+  type DeliveryRecord,
+  type DeliveryStatus,
+  deliveryLine,
+  formatDelay,
+} from './log/delivery.js';
+export {
+  type DeliveryEvent,
+  type Direction,
+  type EventName,
+  eventNames,
+  type LogEvent,
+  type MxtlsEvents,
+  type TlsEstablishedEvent,
+  type TlsFailedEvent,
+} from './log/events.js';
+export {
+  type Logger,
+  type LogService,
+  type LogSeverity,
+  type StreamLoggerProps,
+  silentLogger,
+  streamLogger,
+} from './log/logger.js';
+export { type TlsSummaryProps, tlsSummary } from './log/summary.js';
+export type { NativeErrorInfo } from './native.js';
+export * from './server.js';
+export type { Notify, Recipient, Sender } from './smtp/envelope.js';
+export type { Reply } from './smtp/reply.js';
+export type { Answer, SmtpdHandlers, SmtpdMessage, SmtpdSession } from './smtpd/handlers.js';
+export type { SmtpdListener, SmtpdListenOptions } from './smtpd/listener.js';
+export type { CipherGrade } from './tls/ciphers.js';
+export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';
+export {
+  initLibrary,
+  type LibraryProps,
+  type LibraryVersion,
+  libraryVersion,
+} from './tls/library.js';
+export type {
+  MatchInfo,
+  SignatureInfo,
+  TlsSnapshot,
+  TlsStatus,
+  VerifyError,
+} from './tls/snapshot.js';

@@ -1,0 +1,80 @@
+/**
+ * Everything that is logged is also an event with the same data as fields (`node:diagnostics_channel`).
+ *
+ * Subscribers run synchronously; without one, publishing costs a look-up and a test. An event is published whatever
+ * the loglevel, except `mxtls:log`, which carries the lines that are logged.
+ */
+import { channel } from 'node:diagnostics_channel';
+import type { TlsError } from '../errors.js';
+import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { DeliveryRecord } from './delivery.js';
+import type { LogService, LogSeverity } from './logger.js';
+
+/** `from`: we are the server; `to`: we are the client. */
+export type Direction = 'from' | 'to';
+
+/** A handshake is complete (`established`), or an open TLS connection is used again (`reused`). */
+export interface TlsEstablishedEvent {
+  readonly direction: Direction;
+  readonly use: 'established' | 'reused';
+  /** `host[address]` on the server, `host[address]:port` on the client. */
+  readonly namaddr: string;
+  readonly snapshot: TlsSnapshot;
+  /** The summary line. */
+  readonly line: string;
+}
+
+/** A handshake failed. */
+export interface TlsFailedEvent {
+  readonly direction: Direction;
+  readonly namaddr: string;
+  readonly error: TlsError;
+  /** The lines logged for it, in order. */
+  readonly lines: readonly string[];
+}
+
+/** A recipient was delivered, deferred or bounced. */
+export interface DeliveryEvent {
+  readonly record: DeliveryRecord;
+  readonly line: string;
+}
+
+/** One line passed through an engine's logger. */
+export interface LogEvent {
+  readonly service: LogService;
+  readonly severity: LogSeverity;
+  readonly text: string;
+}
+
+/** Channel names with what is published on them. */
+export interface MxtlsEvents {
+  'mxtls:tls:established': TlsEstablishedEvent;
+  'mxtls:tls:failed': TlsFailedEvent;
+  'mxtls:smtp:delivery': DeliveryEvent;
+  'mxtls:log': LogEvent;
+}
+
+export type EventName = keyof MxtlsEvents;
+
+const channels = {
+  'mxtls:tls:established': channel('mxtls:tls:established'),
+  'mxtls:tls:failed': channel('mxtls:tls:failed'),
+  'mxtls:smtp:delivery': channel('mxtls:smtp:delivery'),
+  'mxtls:log': channel('mxtls:log'),
+} satisfies Record<EventName, unknown>;
+
+/** The names of all channels. */
+export const eventNames = Object.freeze(Object.keys(channels)) as readonly EventName[];
+
+/** Somebody subscribes: worth the making of an event that costs something. */
+export function observed(name: EventName): boolean {
+  return channels[name].hasSubscribers;
+}
+
+/** Publishes an event; without subscribers nothing happens. */
+export function publish<Name extends EventName>(name: Name, event: MxtlsEvents[Name]): void {
+  const target = channels[name];
+  if (target.hasSubscribers) {
+    target.publish(event);
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * The whole native surface on one page: what `native/binding` exports and what it calls.
+ *
+ * Only `addon.ts` loads the binary. Native code calls JavaScript through the fixed list of functions in
+ * {@link NativeCallbacks}, handed over once; JavaScript calls the methods below. A method that fails throws a
+ * `TlsError` and has done nothing; what happens later arrives by callback.
+ */
+
+/** What `makeError` gets; `TlsError` is made from it. */
+export interface NativeErrorInfo {
+  readonly class: string;
+  readonly code: string;
+  readonly message: string;
+  /** OpenSSL's own reason, or the description of an alert. */
+  readonly reason: string | null;
+  /** OpenSSL's error queue, one entry per line, in Postfix's form `error:0A000102:SSL routines::…:file:line:`. */
+  readonly library: string | null;
+  readonly errno: number;
+}
+
+/** The calls native code makes. None of them may be replaced later. An exception thrown inside becomes an uncaught exception and nothing else. */
+export interface NativeCallbacks {
+  /** Makes the error object that is thrown or handed to a callback. */
+  makeError(info: NativeErrorInfo): Error;
+  /** A listener has a new connection: after the handshake for a wrappermode listener. */
+  onAccept(listener: NativeListener, connection: NativeConnection): void;
+  /** A wrappermode handshake failed before a connection object existed; the peer's address as text. */
+  onHandshakeFailure(listener: NativeListener, error: Error, address: string, port: number): void;
+  /** Accepting failed (EMFILE and the like); the listener goes on by itself. */
+  onAcceptError(listener: NativeListener, error: Error): void;
+  /** An outgoing connection stands (`null`) or failed; after an error the connection is closed. */
+  onConnect(connection: NativeConnection, error: Error | null): void;
+  /** `length` bytes were read into the slab, valid until the callback returns. */
+  onRead(connection: NativeConnection, length: number): void;
+  /** The peer ended its side; writing is still possible. */
+  onEnd(connection: NativeConnection): void;
+  /** All that was pending is written; the next `write` may follow. */
+  onDrain(connection: NativeConnection): void;
+  /** `startTls` is done. After an error the connection is closed (no farewell is possible). */
+  onHandshake(connection: NativeConnection, error: Error | null): void;
+  /** The time limit or the deadline passed; the connection stands, the limit is disarmed. */
+  onTimeout(connection: NativeConnection): void;
+  /** The connection failed (error) or `end()` is complete in both directions (null): the fd is closed; last callback. */
+  onClose(connection: NativeConnection, error: Error | null): void;
+  /** A suspended handshake asks; exactly one `answer(token, …)` is expected. */
+  onQuestion(context: NativeContext, token: number, kind: QuestionKind, data: Buffer): void;
+}
+
+export type QuestionKind = 'ticket-key' | 'session' | 'chain';
+
+export interface LibraryInfo {
+  readonly headers: string;
+  readonly headersNumber: number;
+  readonly runtime: string;
+  readonly runtimeNumber: number;
+  /** File that `SSL_CTX_new` comes from. */
+  readonly path: string;
+  readonly mode: 'static' | 'dynamic';
+  /** Postfix's version mismatch warning, or null. */
+  readonly warning: string | null;
+}
+
+/** Wire versions; 0: the library's bound, -1: leave what the configuration file or the context says. */
+export interface NativeProtocols {
+  readonly floor: number;
+  readonly ceiling: number;
+  /** Bits: 1 SSLv3, 2 TLSv1, 4 TLSv1.1, 8 TLSv1.2, 16 TLSv1.3. */
+  readonly exclude: number;
+}
+
+/** Every field is required: defaults belong to the classes above. */
+export interface NativeContextProps {
+  readonly role: 'server' | 'client';
+  readonly service: string;
+  readonly protocols: NativeProtocols;
+  readonly securityLevel: number;
+  readonly cipherList: string | null;
+  readonly groups: string | null;
+  readonly optionsOn: bigint;
+  readonly optionsOff: bigint;
+  readonly chains: NativeChains | null;
+  readonly askClientCert: boolean;
+  readonly requireClientCert: boolean;
+  readonly enableRpk: boolean;
+  readonly caFile: string | null;
+  readonly caPath: string | null;
+  readonly appendDefaultCa: boolean;
+  readonly verifyDepth: number;
+  readonly digest: string;
+  /** Questions that suspend a handshake. */
+  readonly ask: readonly QuestionKind[];
+  /** 8 bytes; ticket key names with another prefix are not asked for. */
+  readonly keyPrefix: Uint8Array | null;
+  readonly tickets: boolean;
+  readonly acknowledgeSni: boolean;
+}
+
+/** Private keys with certificate chains; immutable, shared. */
+export interface NativeChains {
+  /** `RSA`, `EC`, `ED25519`, `ML-DSA-65` …, in order. */
+  readonly keyTypes: readonly string[];
+}
+
+export interface NativeContext {
+  readonly nativeContext: true;
+}
+
+export interface StartTlsProps {
+  readonly sni: string | null;
+  readonly cipherList: string | null;
+  /** -1: the context's. */
+  readonly securityLevel: number;
+  readonly protocols: NativeProtocols;
+  /** Milliseconds for each wait; 0: none. */
+  readonly timeout: number;
+  /** Milliseconds for the whole handshake; 0: none. */
+  readonly deadline: number;
+}
+
+/** One file descriptor from accept or connect on: plaintext, then TLS. */
+export interface NativeConnection {
+  /** For the class above; native code does not look at it. */
+  owner: unknown;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** False once closed. */
+  readonly open: boolean;
+  readStart(): void;
+  readStop(): void;
+  /** True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain` follows; no second write before it. */
+  write(data: Uint8Array): boolean;
+  /** Close-notify or FIN after what is pending; then the peer's end is awaited, then `onClose(null)`. */
+  end(): void;
+  /** Closes at once; no callback follows. Idempotent. */
+  destroy(): void;
+  /** Changes to TLS; nothing is read or written until `onHandshake`. */
+  startTls(context: NativeContext, props: StartTlsProps): void;
+  /** The snapshot after a handshake, frozen, always the same object; null in plaintext. */
+  snapshot(): object | null;
+  /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
+  setTimeout(ms: number): void;
+  /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */
+  setDeadline(ms: number, minDataRate: number): void;
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+export interface ListenProps {
+  /** IP literal; null with `path` or `fd`. */
+  readonly host: string | null;
+  readonly port: number;
+  /** UNIX socket. */
+  readonly path: string | null;
+  /** An inherited listening descriptor (socket activation); -1: none. */
+  readonly fd: number;
+  readonly backlog: number;
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  /** Wrappermode: handshake first. */
+  readonly context: NativeContext | null;
+  readonly tls: StartTlsProps | null;
+}
+
+export interface NativeListener {
+  owner: unknown;
+  readonly address: string;
+  readonly port: number;
+  /** New connections get this context from now on (wrappermode listeners). */
+  setContext(context: NativeContext): void;
+  /** Stops accepting; the connections live on. Idempotent. */
+  close(): void;
+}
+
+export interface ConnectProps {
+  /** IP literal; null with `path`. */
+  readonly host: string | null;
+  readonly port: number;
+  readonly path: string | null;
+  /** Source address, or null. */
+  readonly localAddress: string | null;
+  /** Milliseconds; 0: none. */
+  readonly timeout: number;
+}
+
+export interface NativeAddon {
+  /** Once per environment, before anything else. Returns the slab: reads land at its start. */
+  initialize(callbacks: NativeCallbacks): Buffer;
+  libraryInfo(): LibraryInfo;
+  /** Once per process; see `glue_library_init`. */
+  libraryInit(configFile: string, configName: string): void;
+  /** Postfix's version rule as a pure function: `[usable, warning]`. */
+  checkVersion(headers: number, runtime: number): [boolean, string];
+  loadChains(files: readonly string[]): NativeChains;
+  parseChains(pem: Uint8Array, origin: string): NativeChains;
+  createContext(props: NativeContextProps): NativeContext;
+  listen(props: ListenProps): NativeListener;
+  connect(props: ConnectProps): NativeConnection;
+  /** Takes a duplicate of a connected socket's descriptor. */
+  adopt(fd: number): NativeConnection;
+  /** Answers `onQuestion`; late or repeated answers are ignored. `false` refuses: the handshake ends with an alert. */
+  answer(token: number, answer: NativeChains | null | false): void;
+  /** Threads of the process-wide pool; 0: on the main loop. An error once the pool runs with another number. */
+  setHandshakeThreads(count: number): void;
+}

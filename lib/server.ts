@@ -1,0 +1,110 @@
+/**
+ * Smtpd: Postfix's smtpd(8) as a class. Listeners, and a session for each client.
+ *
+ * One `Smtpd` is one service with one set of parameters; it may listen in several places, with TLS
+ * from the first byte (`wrappermode`) in some of them.
+ */
+import { resolveSmtpd } from './config/check.js';
+import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
+import { TlsError } from './errors.js';
+import { engineLogger, type Logger } from './log/logger.js';
+import { handlerNames, type SmtpdHandlers } from './smtpd/handlers.js';
+import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
+import { Service } from './smtpd/service.js';
+import type { Session } from './smtpd/session.js';
+
+export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
+  /** Default: standard error. */
+  readonly logger?: Logger;
+}
+
+export class Smtpd {
+  readonly #options: ResolvedSmtpd;
+  readonly #handlers: SmtpdHandlers;
+  readonly #logger: Required<Logger>;
+  readonly #listeners = new Set<Listener>();
+  readonly #sessions = new Set<Session>();
+  #onEmpty: (() => void)[] = [];
+
+  /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
+  constructor(options: SmtpdOptions) {
+    checkHandlers(options);
+    this.#options = resolveSmtpd(options, [...handlerNames, 'logger']);
+    this.#handlers = options;
+    this.#logger = engineLogger(options.logger, 'smtpd');
+  }
+
+  /** Clients that are connected. */
+  get connections(): number {
+    return this.#sessions.size;
+  }
+
+  /**
+   * Begins to listen.
+   *
+   * @throws TlsError (rejects) `LISTEN_FAILED`; when TLS is wanted and its certificates cannot be
+   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS
+   */
+  async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
+    const service = new Service({
+      options: this.#options,
+      handlers: this.#handlers,
+      logger: this.#logger,
+      wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
+    });
+    service.loadContext();
+    const listener = new Listener(service, where, {
+      opened: (session) => this.#sessions.add(session),
+      ended: (session) => this.#ended(session),
+      closed: (gone) => this.#listeners.delete(gone),
+    });
+    this.#listeners.add(listener);
+    return listener;
+  }
+
+  /**
+   * Stops listening and ends the sessions: a message that is being received is finished, then the
+   * client gets a 421. Resolves when the last client has gone.
+   *
+   * @param force true ends all sessions at once
+   */
+  async close(force = false): Promise<void> {
+    for (const listener of [...this.#listeners]) {
+      listener.close();
+    }
+    for (const session of [...this.#sessions]) {
+      if (force) {
+        session.destroy();
+      } else {
+        session.shutdown();
+      }
+    }
+    if (this.#sessions.size > 0) {
+      await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+    }
+  }
+
+  #ended(session: Session): void {
+    this.#sessions.delete(session);
+    if (this.#sessions.size === 0) {
+      const waiting = this.#onEmpty;
+      this.#onEmpty = [];
+      for (const resolve of waiting) {
+        resolve();
+      }
+    }
+  }
+}
+
+function checkHandlers(options: SmtpdOptions): void {
+  for (const name of handlerNames) {
+    const value: unknown = options[name];
+    if (value === undefined ? name === 'onData' : typeof value !== 'function') {
+      throw new TlsError({
+        code: 'INVALID_ARGUMENT',
+        message: value === undefined ? `${name} is missing` : `${name} is not a function`,
+        suggestion: 'see SmtpdHandlers for what it gets and returns',
+      });
+    }
+  }
+}

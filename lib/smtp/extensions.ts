@@ -1,0 +1,78 @@
+/**
+ * What a server's EHLO reply offers (RFC 5321 section 4.1.1.1), read by the client.
+ *
+ * Keywords are case-insensitive, unknown ones are ignored; nothing of it outlives STARTTLS.
+ */
+
+export interface Features {
+  /** The name that the server gives itself; enters the session cache key. */
+  readonly name: string;
+  readonly pipelining: boolean;
+  readonly starttls: boolean;
+  /** 0: offered without a limit; null: not offered. */
+  readonly size: number | null;
+  readonly eightBitMime: boolean;
+  readonly smtputf8: boolean;
+  readonly dsn: boolean;
+  readonly chunking: boolean;
+  readonly requiretls: boolean;
+  readonly auth: readonly string[];
+}
+
+/** What a server that only knows HELO offers. */
+export function noFeatures(name: string): Features {
+  return {
+    name,
+    pipelining: false,
+    starttls: false,
+    size: null,
+    eightBitMime: false,
+    smtputf8: false,
+    dsn: false,
+    chunking: false,
+    requiretls: false,
+    auth: [],
+  };
+}
+
+/** @param lines the reply's lines without codes */
+export function parseFeatures(lines: readonly string[]): Features {
+  const features: { -readonly [K in keyof Features]: Features[K] } = noFeatures(
+    lines[0]?.split(' ')[0] ?? '',
+  );
+  for (let i = 1; i < lines.length; i++) {
+    const words = (lines[i] ?? '').trim().split(/\s+/);
+    switch ((words[0] ?? '').toUpperCase()) {
+      case 'PIPELINING':
+        features.pipelining = true;
+        break;
+      case 'STARTTLS':
+        features.starttls = true;
+        break;
+      case 'SIZE':
+        features.size = /^\d{1,15}$/.test(words[1] ?? '') ? Number(words[1]) : 0;
+        break;
+      case '8BITMIME':
+        features.eightBitMime = true;
+        break;
+      case 'SMTPUTF8':
+        features.smtputf8 = true;
+        break;
+      case 'DSN':
+        features.dsn = true;
+        break;
+      case 'CHUNKING':
+        features.chunking = true;
+        break;
+      case 'REQUIRETLS':
+        features.requiretls = true;
+        break;
+      case 'AUTH':
+        features.auth = words.slice(1).map((word) => word.toUpperCase());
+        break;
+      default:
+        break;
+    }
+  }
+  return features;
+}

@@ -1,0 +1,42 @@
+/** A growing piece of memory that message framing writes to. */
+export class OutputBuffer {
+  #data: Buffer;
+  #length = 0;
+
+  constructor(size: number) {
+    this.#data = Buffer.allocUnsafe(size);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Appends bytes `from` to `to` of `source`. */
+  copy(source: Buffer, from: number, to: number): void {
+    const size = to - from;
+    if (size > 0) {
+      this.#reserve(size);
+      source.copy(this.#data, this.#length, from, to);
+      this.#length += size;
+    }
+  }
+
+  byte(value: number): void {
+    this.#reserve(1);
+    this.#data[this.#length++] = value;
+  }
+
+  /** What was written. Nothing may be added afterwards. */
+  finish(): Buffer {
+    return this.#data.subarray(0, this.#length);
+  }
+
+  #reserve(size: number): void {
+    const needed = this.#length + size;
+    if (needed > this.#data.length) {
+      const larger = Buffer.allocUnsafe(needed + (needed >> 1));
+      this.#data.copy(larger, 0, 0, this.#length);
+      this.#data = larger;
+    }
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * One message in the DATA phase: the framing on one side, the callback on the other.
+ *
+ * The reply exists once both are through: the end of the message was seen, and the callback has
+ * settled. Whichever comes first waits for the other; what the callback left unread is thrown away.
+ */
+import { TlsError } from '../errors.js';
+import { DataDecoder } from '../smtp/data-decoder.js';
+import type { LineReader } from '../smtp/line-reader.js';
+import { OutputBuffer } from '../smtp/output-buffer.js';
+import { formatReply } from '../smtp/reply.js';
+import { consult } from './consult.js';
+import type { SmtpdSession } from './handlers.js';
+import { IncomingMessage } from './incoming-message.js';
+import type { Service } from './service.js';
+import * as texts from './texts.js';
+
+export interface ContentProps {
+  readonly service: Service;
+  readonly client: SmtpdSession;
+  /** Logs a failure of the callback. */
+  readonly failed: (error: unknown) => void;
+  /** Something has changed: `full`, or `reply`. */
+  readonly wake: () => void;
+}
+
+export class Content {
+  readonly message: IncomingMessage;
+  /** Reading has to pause. */
+  full = false;
+
+  readonly #decoder = new DataDecoder();
+  readonly #limit: number;
+  readonly #props: ContentProps;
+  #answer: string | null = null;
+  #exceeded = false;
+  #abandoned = false;
+
+  constructor(props: ContentProps) {
+    this.#props = props;
+    this.#limit = props.service.options.messageSizeLimit;
+    this.message = new IncomingMessage(() => {
+      this.full = false;
+      props.wake();
+    });
+  }
+
+  /** The end of the message has been seen. */
+  get done(): boolean {
+    return this.#decoder.done;
+  }
+
+  /** Bytes of content so far. */
+  get bytes(): number {
+    return this.#decoder.bytes;
+  }
+
+  /** The reply to the end of the message; null as long as something is missing. */
+  get reply(): string | null {
+    return this.#decoder.done ? this.#answer : null;
+  }
+
+  /** Hands the message to the callback. */
+  begin(): void {
+    const { service, client, failed } = this.#props;
+    const queueId = client.queueId ?? '';
+    const text = consult(
+      () => service.handlers.onData(client, this.message),
+      (reply) => (reply === undefined ? texts.queuedAs(queueId) : formatReply(reply)),
+      (error) => {
+        if (!this.#abandoned && !this.#exceeded) {
+          failed(error);
+        }
+        return texts.localProblem;
+      },
+    );
+    if (typeof text === 'string') {
+      this.#settle(text);
+    } else {
+      text.then((late) => {
+        this.#settle(late);
+        this.#props.wake();
+      });
+    }
+  }
+
+  /** Takes what it needs from the window. */
+  feed(input: LineReader): void {
+    const decoder = this.#decoder;
+    const wanted = this.message.wanted && !this.#exceeded;
+    const out = wanted ? new OutputBuffer(input.end - input.pos) : null;
+    input.pos = decoder.push(input.data, input.pos, input.end, out);
+    if (this.#limit > 0 && decoder.bytes > this.#limit) {
+      this.#exceed();
+    } else if (out !== null && out.length > 0) {
+      this.full = !this.message.push(out.finish());
+    }
+    if (decoder.done) {
+      this.full = false;
+      this.message.end();
+    }
+  }
+
+  /** The message will never be complete. */
+  abandon(error: TlsError): void {
+    this.#abandoned = true;
+    this.message.fail(error);
+  }
+
+  #settle(text: string): void {
+    this.#answer = this.#exceeded ? texts.messageTooBig : text;
+    this.message.discard();
+  }
+
+  #exceed(): void {
+    if (!this.#exceeded) {
+      this.#exceeded = true;
+      this.full = false;
+      const message = `the message is larger than message_size_limit (${this.#limit} bytes)`;
+      this.message.fail(new TlsError({ code: 'SMTP_PROTOCOL', message }));
+      this.#answer = this.#answer === null ? null : texts.messageTooBig;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The face of the smtpd engine to the program that uses it: callbacks, and the session they see.
+ *
+ * A callback answers with a {@link Reply}, or with nothing for the default; a promise is waited
+ * for, and nothing is acknowledged before it has settled. One that throws is a 451 for the client
+ * and a line in the log; the connection goes on.
+ */
+import type { Recipient, Sender } from '../smtp/envelope.js';
+import type { Reply } from '../smtp/reply.js';
+import type { TlsSnapshot } from '../tls/snapshot.js';
+
+/** One client connection as callbacks see it. */
+export interface SmtpdSession {
+  readonly remoteAddress: string;
+  /** This and the local address: ask before the connection has ended. */
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** The client's verified name, or `unknown`. */
+  readonly clientName: string;
+  /** `name[address]`, as logs show it. */
+  readonly namaddr: string;
+  /** Argument of HELO or EHLO; null before. */
+  readonly helo: string | null;
+  readonly protocol: 'SMTP' | 'ESMTP';
+  /** The TLS session; null in plaintext. Ask before the connection has ended. */
+  readonly tls: TlsSnapshot | null;
+  /** Null outside a mail transaction. */
+  readonly sender: Sender | null;
+  readonly recipients: readonly Recipient[];
+  /** Names the message in the log; null outside a mail transaction. */
+  readonly queueId: string | null;
+}
+
+/** The content of a message: lines end in CRLF, dots are removed. Can be iterated once. */
+export interface SmtpdMessage extends AsyncIterable<Buffer> {
+  /** Bytes received so far; the size of the message once the iteration is over. */
+  readonly bytes: number;
+}
+
+/** What a callback returns. */
+export type Answer = Reply | undefined | void | Promise<Reply | undefined | void>;
+
+export interface SmtpdHandlers {
+  /**
+   * A client has connected; with wrappermode after the handshake. A reply that is not 2xx is sent
+   * in place of the greeting and ends the connection.
+   */
+  readonly onConnect?: (session: SmtpdSession) => Answer;
+  /** MAIL FROM. A reply that is not 2xx refuses the sender. */
+  readonly onMail?: (session: SmtpdSession, sender: Sender) => Answer;
+  /** RCPT TO. A reply that is not 2xx refuses the recipient. */
+  readonly onRcpt?: (session: SmtpdSession, recipient: Recipient) => Answer;
+  /**
+   * The message. Iterating it stops the client when it is too fast; the iteration throws when the
+   * client goes away or the message is too big, so that a loop that ends has the whole of it.
+   * Once this has resolved, the message counts as accepted unless the reply says otherwise; what
+   * was not read of it is thrown away.
+   */
+  readonly onData: (session: SmtpdSession, message: SmtpdMessage) => Answer;
+  /** Finds the client's name, by a PTR look-up that was verified, for example; default: `unknown`. */
+  readonly resolveClientName?: (address: string) => string | Promise<string>;
+}
+
+/** Names of the callbacks among the options. */
+export const handlerNames = [
+  'onConnect',
+  'onMail',
+  'onRcpt',
+  'onData',
+  'resolveClientName',
+] as const satisfies readonly (keyof SmtpdHandlers)[];

@@ -1,0 +1,60 @@
+/**
+ * What the server says, ready for the wire. The wording is Postfix's: tools and people know it.
+ *
+ * Replies that carry no name of a host or a client are constants; formatting costs nothing then.
+ */
+import { formatReply, reply } from '../smtp/reply.js';
+
+function line(code: number, enhanced: string | null, text: string): string {
+  return formatReply(reply(code, enhanced, text));
+}
+
+export const ok = line(250, '2.0.0', 'Ok');
+export const senderOk = line(250, '2.1.0', 'Ok');
+export const recipientOk = line(250, '2.1.5', 'Ok');
+export const goAhead = line(354, null, 'End data with <CR><LF>.<CR><LF>');
+export const bye = line(221, '2.0.0', 'Bye');
+export const readyForTls = line(220, '2.0.0', 'Ready to start TLS');
+
+export const unknownCommand = line(500, '5.5.2', 'Error: command not recognized');
+export const lineTooLong = line(500, '5.5.2', 'Error: line too long');
+export const notImplemented = line(502, '5.5.1', 'Error: command not implemented');
+export const heloSyntax = line(501, null, 'Syntax: HELO hostname');
+export const ehloSyntax = line(501, null, 'Syntax: EHLO hostname');
+export const starttlsSyntax = line(501, '5.5.4', 'Syntax: STARTTLS');
+export const dataSyntax = line(501, '5.5.4', 'Syntax: DATA');
+export const rsetSyntax = line(501, '5.5.4', 'Syntax: RSET');
+
+export const tlsActive = line(554, '5.5.1', 'Error: TLS already active');
+export const tlsUnavailable = line(454, '4.7.0', 'TLS not available due to local problem');
+export const tlsRequired = line(530, '5.7.0', 'Must issue a STARTTLS command first');
+
+export const nestedMail = line(503, '5.5.1', 'Error: nested MAIL command');
+export const needMail = line(503, '5.5.1', 'Error: need MAIL command');
+export const needRcpt = line(503, '5.5.1', 'Error: need RCPT command');
+export const noRecipients = line(554, '5.5.1', 'Error: no valid recipients');
+export const tooManyRecipients = line(452, '4.5.3', 'Error: too many recipients');
+export const sizeExceedsLimit = line(552, '5.3.4', 'Message size exceeds fixed limit');
+export const messageTooBig = line(552, '5.3.4', 'Error: message file too big');
+/** A callback threw. */
+export const localProblem = line(451, '4.3.0', 'Error: local problem, try again later');
+
+export function queuedAs(queueId: string): string {
+  return `250 2.0.0 Ok: queued as ${queueId}\r\n`;
+}
+
+export function timeoutExceeded(myhostname: string): string {
+  return line(421, '4.4.2', `${myhostname} Error: timeout exceeded`);
+}
+
+export function tooManyErrors(myhostname: string): string {
+  return line(421, '4.7.0', `${myhostname} Error: too many errors`);
+}
+
+export function shuttingDown(myhostname: string): string {
+  return line(421, '4.3.2', `${myhostname} Service shutting down`);
+}
+
+export function clientCertProblem(myhostname: string, problem: string): string {
+  return line(421, '4.7.1', `${myhostname} Error: ${problem}`);
+}

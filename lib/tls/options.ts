@@ -1,0 +1,131 @@
+/**
+ * TLS options of the engines: one field per parameter of the groups `smtpd_tls_*`, `smtp_tls_*` and `tls_*`.
+ *
+ * The rule is mechanical: the prefix goes and the rest becomes camel case: `smtpd_tls_chain_files` is
+ * `tls.chainFiles`, `smtpd_tls_CAfile` is `tls.CAfile`, `tls_preempt_cipherlist` is `tls.preemptCipherlist`. Defaults
+ * are in the parameter table (`lib/config`); a test keeps table and interfaces in step.
+ */
+import type { CipherGrade } from './ciphers.js';
+import type { ClientSecurityLevel, ServerSecurityLevel } from './levels.js';
+
+/** A loglevel: a number, or words as in `smtpd_tls_loglevel`. */
+export type Loglevel = number | string;
+
+/** What both engines share: the `tls_*` parameters. */
+export interface TlsLibraryOptions {
+  /**
+   * `tls_config_file`: `none` (default), `default` (the system's openssl.cnf), or the absolute path of an OpenSSL
+   * configuration file that must load. One per process; a second, different one is an error.
+   */
+  readonly configFile?: string;
+  /** `tls_config_name`: OpenSSL application name, which selects a section of the configuration file. */
+  readonly configName?: string;
+  /** `tls_high_cipherlist`: base list of grade `high`. */
+  readonly highCipherlist?: string;
+  /** `tls_medium_cipherlist`: base list of grade `medium`. */
+  readonly mediumCipherlist?: string;
+  /** `tls_null_cipherlist`: base list of grade `null`. */
+  readonly nullCipherlist?: string;
+  /** `tls_eecdh_auto_curves`: key exchange groups; empty (default) leaves them to OpenSSL and the configuration file. */
+  readonly eecdhAutoCurves?: readonly string[];
+  /** `tls_ffdhe_auto_groups`: finite-field groups, appended to `eecdhAutoCurves`. */
+  readonly ffdheAutoGroups?: readonly string[];
+  /** `tls_preempt_cipherlist`: the server's order of ciphers wins. */
+  readonly preemptCipherlist?: boolean;
+  /** `tls_append_default_CA`: also trust the library's default roots; only beside `CAfile` or `CApath`. */
+  readonly appendDefaultCA?: boolean;
+}
+
+/** TLS of the smtpd engine: `smtpd_tls_*` and `tls_*`. */
+export interface SmtpdTlsOptions extends TlsLibraryOptions {
+  /** `smtpd_tls_security_level`: `none` (default), `may` (STARTTLS is offered), `encrypt` (and required). */
+  readonly securityLevel?: ServerSecurityLevel;
+  /** `smtpd_tls_chain_files`: files of private keys, each followed by its certificate and issuers. */
+  readonly chainFiles?: readonly string[];
+  /** `smtpd_tls_wrappermode`: TLS from the first byte (port 465). */
+  readonly wrappermode?: boolean;
+  /** `smtpd_tls_loglevel` */
+  readonly loglevel?: Loglevel;
+  /**
+   * `smtpd_tls_protocols`: protocol range where TLS is optional, such as `>=TLSv1.2`. Empty leaves the bounds to the
+   * OpenSSL configuration file; that is the default beside a private `configFile`.
+   */
+  readonly protocols?: string;
+  /** `smtpd_tls_mandatory_protocols`: the same where TLS is mandatory. */
+  readonly mandatoryProtocols?: string;
+  /** `smtpd_tls_ciphers`: grade where TLS is optional. */
+  readonly ciphers?: CipherGrade;
+  /** `smtpd_tls_mandatory_ciphers`: grade where TLS is mandatory. */
+  readonly mandatoryCiphers?: CipherGrade;
+  /** `smtpd_tls_exclude_ciphers` */
+  readonly excludeCiphers?: readonly string[];
+  /** `smtpd_tls_mandatory_exclude_ciphers`: in addition where TLS is mandatory. */
+  readonly mandatoryExcludeCiphers?: readonly string[];
+  /** `smtpd_tls_received_header`: TLS details in the Received: header. */
+  readonly receivedHeader?: boolean;
+  /** `smtpd_tls_fingerprint_digest`: digest of fingerprints. */
+  readonly fingerprintDigest?: string;
+  /** `smtpd_tls_ask_ccert`: ask for a client certificate; none is fine. */
+  readonly askCcert?: boolean;
+  /** `smtpd_tls_req_ccert`: require a trusted client certificate; under mandatory TLS only. */
+  readonly reqCcert?: boolean;
+  /** `smtpd_tls_CAfile`: file of roots for client certificates. */
+  readonly CAfile?: string;
+  /** `smtpd_tls_CApath`: hashed directory of roots. */
+  readonly CApath?: string;
+  /** `smtpd_tls_ccert_verifydepth`: how many CA certificates a client's chain may have. */
+  readonly ccertVerifydepth?: number;
+  /** `smtpd_tls_enable_rpk`: accept raw public keys from clients (RFC 7250). */
+  readonly enableRpk?: boolean;
+}
+
+/** TLS of the smtp engine: `smtp_tls_*` and `tls_*`. */
+export interface SmtpTlsOptions extends TlsLibraryOptions {
+  /** `smtp_tls_security_level`: `none`, `may` (default), `encrypt`. The stronger levels are refused in this version. */
+  readonly securityLevel?: ClientSecurityLevel;
+  /** `smtp_tls_chain_files`: client keys with their certificate chains. */
+  readonly chainFiles?: readonly string[];
+  /** `smtp_tls_wrappermode`: TLS from the first byte; needs level `encrypt` or stronger. */
+  readonly wrappermode?: boolean;
+  /** `smtp_tls_loglevel` */
+  readonly loglevel?: Loglevel;
+  /**
+   * `smtp_tls_protocols`: protocol range at level `may`, such as `>=TLSv1.2`. Empty leaves the bounds to the OpenSSL
+   * configuration file; that is the default beside a private `configFile`.
+   */
+  readonly protocols?: string;
+  /** `smtp_tls_mandatory_protocols`: protocol range above `may`. */
+  readonly mandatoryProtocols?: string;
+  /** `smtp_tls_ciphers`: grade at level `may`. */
+  readonly ciphers?: CipherGrade;
+  /** `smtp_tls_mandatory_ciphers`: grade above `may`. */
+  readonly mandatoryCiphers?: CipherGrade;
+  /** `smtp_tls_exclude_ciphers` */
+  readonly excludeCiphers?: readonly string[];
+  /** `smtp_tls_mandatory_exclude_ciphers`: in addition above `may`. */
+  readonly mandatoryExcludeCiphers?: readonly string[];
+  /** `smtp_tls_fingerprint_digest`: digest of fingerprints. */
+  readonly fingerprintDigest?: string;
+  /** `smtp_tls_CAfile`: file of roots for server certificates. */
+  readonly CAfile?: string;
+  /** `smtp_tls_CApath`: hashed directory of roots. */
+  readonly CApath?: string;
+  /** `smtp_tls_scert_verifydepth`: how many CA certificates a server's chain may have. */
+  readonly scertVerifydepth?: number;
+  /** `smtp_tls_enable_rpk`: ask servers for a raw public key (RFC 7250). */
+  readonly enableRpk?: boolean;
+  /** `smtp_tls_servername`: server name to send: a host name, `hostname` or `nexthop`; empty (default) for none. */
+  readonly servername?: string;
+}
+
+/** Options that keep their absence: one library configuration serves the whole process, whoever asks for it first. */
+type ProcessWide = 'configFile' | 'configName';
+
+type WithDefaults<Options> = Required<Omit<Options, ProcessWide>> &
+  Pick<TlsLibraryOptions, ProcessWide>;
+
+/** {@link SmtpdTlsOptions} with every default filled in. */
+export type ResolvedSmtpdTls = WithDefaults<SmtpdTlsOptions>;
+
+/** {@link SmtpTlsOptions} with every default filled in. */
+export type ResolvedSmtpTls = WithDefaults<SmtpTlsOptions>;

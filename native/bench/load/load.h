@@ -1,0 +1,68 @@
+/*
+ * load.h - the parts of the load generator.
+ *
+ * A mode is a list of actions that each connection goes through. An action makes one non-blocking
+ * attempt and is called again when the socket is ready, until it is done; what it must remember
+ * between attempts lives in load_conn. A new mode is a new file load_NAME.c and a line in load.c.
+ */
+#ifndef MXTLS_BENCH_LOAD_H
+#define MXTLS_BENCH_LOAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <openssl/ssl.h>
+
+typedef struct load_options {
+    unsigned long port;
+    unsigned long concurrency; /* connections at a time that are not held */
+    unsigned long count;       /* connections in total */
+    unsigned long tickets;     /* session tickets to wait for after a handshake */
+    const char *group;
+    bool hold; /* keep finished connections open until the end of stdin */
+} load_options;
+
+typedef struct load_conn {
+    const load_options *options;
+    int fd;
+    SSL *ssl;              /* there from the start, used from the handshake on */
+    size_t action;         /* index into the mode's list */
+    unsigned long tickets; /* seen so far */
+    bool close_sent;
+    bool truncated; /* the server closed without a close-notify */
+} load_conn;
+
+typedef enum load_progress { LOAD_DONE, LOAD_WAIT, LOAD_FAILED } load_progress;
+
+typedef load_progress (*load_action)(load_conn *conn);
+
+enum { LOAD_MAX_ACTIONS = 16 };
+
+typedef struct load_mode {
+    const char *name;
+    const char *summary;
+    bool can_hold;
+    load_action actions[LOAD_MAX_ACTIONS]; /* ends at NULL */
+} load_mode;
+
+extern const load_mode load_handshake_mode;
+extern const load_mode load_idle_mode;
+
+typedef struct load_result {
+    unsigned long finished;
+    unsigned long failed;
+    unsigned long truncated;
+    unsigned long tickets;
+    double seconds; /* from the first connect to the last close, or until all are held */
+} load_result;
+
+/* load_run.c: drives all connections through the mode. */
+load_result load_run(const load_mode *mode, const load_options *options);
+
+/* load_tls.c: a client context for one group; actions that modes are made of. */
+SSL_CTX *load_tls_context(const load_options *options);
+load_progress load_tls_handshake(load_conn *conn);
+load_progress load_tls_tickets(load_conn *conn);
+load_progress load_tls_close(load_conn *conn);
+
+#endif

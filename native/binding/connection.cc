@@ -1,0 +1,709 @@
+/* connection.cc - see connection.h. */
+#include "connection.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "args.h"
+#include "context.h"
+#include "convert.h"
+
+namespace mxtls {
+
+namespace {
+
+constexpr int64_t kMaxMs = 100LL * 24 * 3600 * 1000;
+
+/* A time limit or rate argument; -1 when it is none. */
+int64_t limit_argument(Napi::Value value, int64_t high)
+{
+    double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+    return number >= 0 && number <= static_cast<double>(high) ? static_cast<int64_t>(number) : -1;
+}
+
+} // namespace
+
+Napi::Function Connection::define_class(Napi::Env env)
+{
+    return define(env, "NativeConnection",
+                  {
+                      method_of<&Connection::read_start>("readStart"),
+                      method_of<&Connection::read_stop>("readStop"),
+                      method_of<&Connection::write>("write"),
+                      method_of<&Connection::end>("end"),
+                      method_of<&Connection::destroy>("destroy"),
+                      method_of<&Connection::start_tls>("startTls"),
+                      method_of<&Connection::snapshot>("snapshot"),
+                      method_of<&Connection::set_timeout>("setTimeout"),
+                      method_of<&Connection::set_deadline>("setDeadline"),
+                      getter_of<&Connection::get_open>("open"),
+                      getter_of<&Connection::get_bytes_read>("bytesRead"),
+                      getter_of<&Connection::get_bytes_written>("bytesWritten"),
+                      getter_of<&Connection::get_remote_address>("remoteAddress"),
+                      getter_of<&Connection::get_remote_port>("remotePort"),
+                      getter_of<&Connection::get_local_address>("localAddress"),
+                      getter_of<&Connection::get_local_port>("localPort"),
+                  });
+}
+
+/* ------------------------------------------------------------------ making one */
+
+Napi::Object Connection::open(Environment *environment, glue_conn *conn)
+{
+    auto made = std::make_unique<Connection>(environment);
+    Connection *self = made.get();
+    self->conn_ = conn;
+    Napi::Object object =
+        wrap(environment, environment->get_class(Class::connection), std::move(made));
+    environment->add(self);
+    self->member_ = true;
+    self->hold();
+    return object;
+}
+
+Napi::Value Connection::adopt(Environment *environment, Napi::Value value)
+{
+    Napi::Env env = environment->env();
+    glue_error err;
+    int64_t number = limit_argument(value, INT32_MAX);
+    int copy = number < 0 ? -1 : socket_duplicate(static_cast<int>(number));
+    if (copy < 0) {
+        if (number < 0) {
+            environment->throw_usage("fd must be a descriptor of a connected socket");
+        } else {
+            glue_error_set_errno(&err, GLUE_E_INVALID_ARGUMENT, errno,
+                                 "cannot adopt the descriptor %d", static_cast<int>(number));
+            environment->throw_error(err);
+        }
+        return env.Undefined();
+    }
+    glue_conn *conn = glue_conn_new(copy, &err);
+    if (conn == nullptr) {
+        ::close(copy);
+        environment->throw_error(err);
+        return env.Undefined();
+    }
+    return open(environment, conn);
+}
+
+glue_conn *Connection::begin_connect(Environment *environment, Napi::Value props,
+                                     uint64_t *timeout, bool *pending)
+{
+    Fields fields(environment, props, "connect properties");
+    std::string host = fields.text_or_null("host");
+    std::string path = fields.text_or_null("path");
+    std::string local = fields.text_or_null("localAddress");
+    int port = static_cast<int>(fields.integer("port", 0, 65535));
+    *timeout = static_cast<uint64_t>(fields.integer("timeout", 0, kMaxMs));
+    Address address, source;
+    if (fields.ok() && !(path.empty() ? address_of_ip(host, port, &address)
+                                      : address_of_path(path, &address))) {
+        fields.fail(path.empty() ? "host" : "path", "an IP address (or a path that fits)");
+    }
+    if (fields.ok() && !local.empty() && !address_of_ip(local, 0, &source)) {
+        fields.fail("localAddress", "an IP address or null");
+    }
+    if (!fields.ok()) {
+        return nullptr;
+    }
+    glue_error err;
+    int fd = socket_connect(address, local.empty() ? nullptr : &source, pending);
+    glue_conn *conn = nullptr;
+    if (fd < 0) {
+        glue_error_set_errno(&err, GLUE_E_CONNECT_FAILED, errno, "cannot connect to %s",
+                             path.empty() ? host.c_str() : path.c_str());
+    } else {
+        conn = glue_conn_new(fd, &err);
+    }
+    if (conn == nullptr) {
+        if (fd >= 0) {
+            ::close(fd);
+        }
+        environment->throw_error(err);
+    }
+    return conn;
+}
+
+Napi::Value Connection::connect(Environment *environment, Napi::Value props)
+{
+    uint64_t timeout = 0;
+    bool pending = false;
+    glue_conn *conn = begin_connect(environment, props, &timeout, &pending);
+    if (conn == nullptr) {
+        return environment->env().Undefined();
+    }
+    Napi::Object object = open(environment, conn);
+    Connection *self = from(object);
+    self->state_ = State::connecting;
+    if (pending) {
+        environment->poller()->watch(self, glue_conn_fd(conn), EPOLLOUT);
+    } else {
+        environment->poller()->defer(self);
+    }
+    if (timeout != 0) {
+        environment->poller()->arm(self, now_ms() + timeout);
+        environment->schedule();
+    }
+    return object;
+}
+
+void Connection::finish_connect()
+{
+    int sys_errno = socket_error(glue_conn_fd(conn_));
+    if (sys_errno != 0) {
+        connect_failed(GLUE_E_CONNECT_FAILED, sys_errno);
+        return;
+    }
+    state_ = State::open;
+    environment_->poller()->unwatch(this);
+    environment_->poller()->arm(this, kNever);
+    environment_->call(Callback::on_connect, {object(), environment_->env().Null()});
+}
+
+void Connection::connect_failed(glue_error_code code, int sys_errno)
+{
+    glue_error err;
+    if (sys_errno != 0) {
+        glue_error_set_errno(&err, code, sys_errno, "cannot connect");
+    } else {
+        glue_error_set(&err, code, nullptr);
+    }
+    Environment *environment = environment_;
+    Napi::Object self = object();
+    close_fd();
+    environment->call(Callback::on_connect, {self, environment->error_object(err)});
+    leave();
+}
+
+/* ------------------------------------------------------------------ readiness */
+
+void Connection::on_ready(uint32_t events)
+{
+    if (close_due_) {
+        close_now(close_error_.get());
+        return;
+    }
+    if (state_ == State::connecting) {
+        finish_connect();
+        return;
+    }
+    if (state_ != State::open) {
+        return;
+    }
+    bool broken = (events & (EPOLLHUP | EPOLLERR)) != 0;
+    if (pending_ != nullptr && (broken || (events & EPOLLOUT) != 0)) {
+        flush_pending();
+    }
+    if (state_ == State::open && reading_) {
+        read_turn();
+    } else if (state_ == State::open && broken && pending_ == nullptr) {
+        /* Nobody reads or writes: the next attempt will tell, epoll would tell for ever. */
+        environment_->poller()->unwatch(this);
+    }
+}
+
+void Connection::update_watch()
+{
+    uint32_t events = 0;
+    if (reading_) {
+        events |= EPOLLIN;
+    }
+    if (pending_ != nullptr || read_wants_write_) {
+        events |= EPOLLOUT;
+    }
+    if (events == 0) {
+        environment_->poller()->unwatch(this);
+        return;
+    }
+    if (!environment_->poller()->watch(this, glue_conn_fd(conn_), events)) {
+        auto err = std::make_unique<glue_error>();
+        glue_error_set_errno(err.get(), GLUE_E_READ_FAILED, errno, "cannot wait for the socket");
+        close_later(std::move(err));
+    }
+}
+
+/* ------------------------------------------------------------------ reading */
+
+bool Connection::read_again() const
+{
+    return peer_ended_ || glue_conn_pending(conn_);
+}
+
+/* One callback per turn: the slab is filled as far as data is at hand. */
+void Connection::read_turn()
+{
+    char *slab = environment_->slab();
+    size_t filled = 0;
+    size_t n = 0;
+    glue_error err;
+    glue_status status;
+    do {
+        status = glue_conn_read(conn_, slab + filled, Environment::kSlabSize - filled, &n, &err);
+        filled += n;
+    } while (status == GLUE_OK && filled < Environment::kSlabSize && glue_conn_pending(conn_));
+    if (filled > 0) {
+        bytes_read_ += filled;
+        progress(filled);
+        environment_->call(
+            Callback::on_read,
+            {object(), Napi::Number::New(environment_->env(), static_cast<double>(filled))});
+        if (state_ != State::open) {
+            return;
+        }
+    }
+    after_read(status, err);
+}
+
+void Connection::after_read(glue_status status, const glue_error &err)
+{
+    read_wants_write_ = status == GLUE_WANT_WRITE;
+    switch (status) {
+    case GLUE_OK:
+        if (reading_ && glue_conn_pending(conn_)) {
+            environment_->poller()->defer(this); /* the others first */
+        }
+        break;
+    case GLUE_CLOSED:
+        peer_ended_ = true;
+        if (!reading_) {
+            return; /* readStart() brings it up again */
+        }
+        reading_ = false;
+        update_watch();
+        if (ended_) {
+            close_now(nullptr);
+        } else {
+            environment_->call(Callback::on_end, {object()});
+        }
+        return;
+    case GLUE_ERROR:
+        close_now(&err);
+        return;
+    default:
+        break;
+    }
+    update_watch();
+}
+
+napi_value Connection::read_start(Napi::Env env, const Napi::CallbackInfo &)
+{
+    if (!require(State::open, "read") || reading_) {
+        return env.Undefined();
+    }
+    reading_ = true;
+    update_watch();
+    if (conn_ != nullptr && read_again()) {
+        environment_->poller()->defer(this);
+    }
+    return env.Undefined();
+}
+
+napi_value Connection::read_stop(Napi::Env env, const Napi::CallbackInfo &)
+{
+    if (state_ == State::open && reading_) {
+        reading_ = false;
+        update_watch();
+    }
+    return env.Undefined();
+}
+
+/* ------------------------------------------------------------------ writing */
+
+glue_status Connection::flush(const char *data, size_t length, size_t *written, glue_error *err)
+{
+    glue_status status = GLUE_OK;
+    *written = 0;
+    while (*written < length && status == GLUE_OK) {
+        size_t n = 0;
+        status = glue_conn_write(conn_, data + *written, length - *written, &n, err);
+        *written += n;
+    }
+    bytes_written_ += *written;
+    if (*written > 0) {
+        progress(*written);
+    }
+    return status;
+}
+
+napi_value Connection::write(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    if (!require(State::open, "write")) {
+        return env.Undefined();
+    }
+    if (pending_ != nullptr || ending_) {
+        environment_->throw_usage(ending_ ? "cannot write after end()"
+                                          : "a write is pending; wait for onDrain");
+        return env.Undefined();
+    }
+    if (!info[0].IsTypedArray() ||
+        info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+        environment_->throw_usage("data must be a Uint8Array");
+        return env.Undefined();
+    }
+    Napi::Uint8Array array = info[0].As<Napi::Uint8Array>();
+    size_t written = 0;
+    auto err = std::make_unique<glue_error>();
+    glue_status status = flush(reinterpret_cast<const char *>(array.Data()), array.ByteLength(),
+                               &written, err.get());
+    if (status == GLUE_OK) {
+        return Napi::Boolean::New(env, true);
+    }
+    if (status == GLUE_ERROR) {
+        close_later(std::move(err));
+        return Napi::Boolean::New(env, false);
+    }
+    napi_create_reference(env, array, 1, &pending_);
+    pending_offset_ = written;
+    update_watch();
+    return Napi::Boolean::New(env, false);
+}
+
+/* The array's memory is asked for anew each time: JavaScript may have detached it meanwhile. */
+void Connection::flush_pending()
+{
+    napi_value array = nullptr;
+    napi_get_reference_value(environment_->env(), pending_, &array);
+    size_t length = 0;
+    void *data = nullptr;
+    napi_get_typedarray_info(environment_->env(), array, nullptr, &length, &data, nullptr,
+                             nullptr);
+    size_t rest = length > pending_offset_ ? length - pending_offset_ : 0;
+    size_t written = 0;
+    glue_error err;
+    glue_status status =
+        flush(static_cast<const char *>(data) + pending_offset_, rest, &written, &err);
+    pending_offset_ += written;
+    if (status == GLUE_ERROR) {
+        close_now(&err);
+        return;
+    }
+    if (status != GLUE_OK) {
+        return;
+    }
+    drop_pending();
+    update_watch();
+    if (ending_) {
+        send_farewell();
+    } else {
+        environment_->call(Callback::on_drain, {object()});
+    }
+}
+
+void Connection::drop_pending()
+{
+    if (pending_ != nullptr) {
+        napi_delete_reference(environment_->env(), std::exchange(pending_, nullptr));
+    }
+}
+
+napi_value Connection::end(Napi::Env env, const Napi::CallbackInfo &)
+{
+    if (!require(State::open, "end") || ending_) {
+        return env.Undefined();
+    }
+    ending_ = true;
+    if (pending_ == nullptr) {
+        send_farewell();
+    }
+    return env.Undefined();
+}
+
+/* The close-notify that does not fit into the socket any more is not worth waiting for. */
+void Connection::send_farewell()
+{
+    glue_error err;
+    glue_conn_shutdown(conn_, false, &err);
+    ended_ = true;
+    if (peer_ended_) {
+        close_later(nullptr);
+    }
+}
+
+/* ------------------------------------------------------------------ TLS */
+
+napi_value Connection::start_tls(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    if (!require(State::open, "start TLS")) {
+        return env.Undefined();
+    }
+    Context *context = Context::from(info[0]);
+    if (context == nullptr) {
+        environment_->throw_usage("context must be what createContext() made");
+        return env.Undefined();
+    }
+    if (pending_ != nullptr || ending_ || peer_ended_ || glue_conn_is_tls(conn_)) {
+        glue_error err;
+        glue_error_set(&err, GLUE_E_INVALID_STATE,
+                       "TLS can start once, on a plaintext connection with nothing left to write");
+        environment_->throw_error(err);
+        return env.Undefined();
+    }
+    std::shared_ptr<const TlsStart> start = context->start(environment_, info[1]);
+    if (start == nullptr) {
+        return env.Undefined();
+    }
+    reading_ = false;
+    environment_->poller()->unwatch(this);
+    environment_->poller()->arm(this, kNever);
+    state_ = State::handshaking;
+    auto handshake = std::make_unique<Handshake>(std::exchange(conn_, nullptr), std::move(start),
+                                                 environment_->mailbox(), this);
+    auto err = std::make_unique<glue_error>();
+    if (!environment_->submit(std::move(handshake), &handshake_id_, err.get())) {
+        close_later(std::move(err));
+    }
+    return env.Undefined();
+}
+
+void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
+{
+    handshake_id_ = 0;
+    if (state_ == State::closed) { /* destroyed meanwhile */
+        handshake.reset();
+        leave();
+        return;
+    }
+    Napi::Env env = environment_->env();
+    if (handshake->error != nullptr) {
+        Environment *environment = environment_;
+        state_ = State::closed;
+        Napi::Object self = object();
+        environment->call(Callback::on_handshake,
+                          {self, environment->error_object(*handshake->error)});
+        leave();
+        return;
+    }
+    conn_ = handshake->take();
+    state_ = State::open;
+    arm();
+    environment_->call(Callback::on_handshake, {object(), env.Null()});
+}
+
+napi_value Connection::snapshot(Napi::Env env, const Napi::CallbackInfo &)
+{
+    napi_value known = nullptr;
+    if (snapshot_ != nullptr) {
+        napi_get_reference_value(env, snapshot_, &known);
+        return known;
+    }
+    glue_snapshot snapshot;
+    if (conn_ == nullptr || !glue_conn_snapshot(conn_, &snapshot)) {
+        return env.Null();
+    }
+    Napi::Object object = snapshot_to_object(env, snapshot);
+    napi_create_reference(env, object, 1, &snapshot_);
+    return object;
+}
+
+/* ------------------------------------------------------------------ time limits */
+
+void Connection::progress(size_t bytes)
+{
+    if (deadline_ != kNever && deadline_rate_ != 0) {
+        uint64_t credit = static_cast<uint64_t>(bytes) * 1000 / deadline_rate_;
+        deadline_ = std::min(deadline_ + credit, now_ms() + deadline_budget_ms_);
+    }
+    if (timeout_ms_ != 0 || deadline_ != kNever) {
+        arm();
+    }
+}
+
+void Connection::arm()
+{
+    uint64_t expiry = deadline_;
+    if (timeout_ms_ != 0) {
+        expiry = std::min(expiry, now_ms() + timeout_ms_);
+    }
+    environment_->poller()->arm(this, expiry);
+    environment_->schedule();
+}
+
+void Connection::on_expired()
+{
+    if (state_ == State::connecting) {
+        connect_failed(GLUE_E_CONNECT_TIMEOUT, 0);
+        return;
+    }
+    timeout_ms_ = 0;
+    deadline_ = kNever;
+    environment_->call(Callback::on_timeout, {object()});
+}
+
+napi_value Connection::set_timeout(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    int64_t ms = limit_argument(info[0], kMaxMs);
+    if (ms < 0) {
+        environment_->throw_usage("ms must be a number of milliseconds");
+        return env.Undefined();
+    }
+    timeout_ms_ = static_cast<uint64_t>(ms);
+    if (state_ == State::open) {
+        arm();
+    }
+    return env.Undefined();
+}
+
+napi_value Connection::set_deadline(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    int64_t ms = limit_argument(info[0], kMaxMs);
+    int64_t rate = limit_argument(info[1], INT32_MAX);
+    if (ms < 0 || rate < 0) {
+        environment_->throw_usage("ms and minDataRate must be numbers, 0 or more");
+        return env.Undefined();
+    }
+    deadline_budget_ms_ = static_cast<uint64_t>(ms);
+    deadline_rate_ = static_cast<uint64_t>(rate);
+    deadline_ = ms == 0 ? kNever : now_ms() + deadline_budget_ms_;
+    if (state_ == State::open) {
+        arm();
+    }
+    return env.Undefined();
+}
+
+/* ------------------------------------------------------------------ the end */
+
+bool Connection::require(State state, const char *what)
+{
+    if (state_ == state) {
+        return true;
+    }
+    const char *now = state_ == State::closed        ? "closed"
+                      : state_ == State::connecting  ? "not connected yet"
+                      : state_ == State::handshaking ? "in a TLS handshake"
+                                                     : "open";
+    glue_error err;
+    glue_error_set(&err, GLUE_E_INVALID_STATE, "cannot %s: the connection is %s", what, now);
+    environment_->throw_error(err);
+    return false;
+}
+
+/* The fd and all that waits for it go; the object stays for its last callback. */
+void Connection::close_fd()
+{
+    state_ = State::closed;
+    reading_ = false;
+    drop_pending();
+    environment_->poller()->remove(this);
+    glue_conn_free(std::exchange(conn_, nullptr));
+}
+
+/* Inside a method: the callback follows with the next turn. */
+void Connection::close_later(std::unique_ptr<glue_error> error)
+{
+    close_fd();
+    close_due_ = true;
+    close_error_ = std::move(error);
+    environment_->poller()->defer(this);
+}
+
+void Connection::close_now(const glue_error *error)
+{
+    Environment *environment = environment_;
+    close_due_ = false;
+    close_fd();
+    environment->call(Callback::on_close, {object(), environment->error_or_null(error)});
+    leave();
+}
+
+napi_value Connection::destroy(Napi::Env env, const Napi::CallbackInfo &)
+{
+    if (state_ == State::handshaking) {
+        state_ = State::closed; /* handshake_done() finds it so */
+        environment_->cancel(handshake_id_);
+        return env.Undefined();
+    }
+    if (state_ != State::closed || close_due_) {
+        close_due_ = false;
+        close_fd();
+        leave();
+    }
+    return env.Undefined();
+}
+
+/* No further callback: the environment forgets the connection, and it may be collected. */
+void Connection::leave()
+{
+    if (member_) {
+        member_ = false;
+        environment_->remove(this);
+        release();
+    }
+}
+
+void Connection::abandon()
+{
+    member_ = false;
+    state_ = State::closed;
+    environment_->poller()->remove(this);
+    glue_conn_free(std::exchange(conn_, nullptr));
+}
+
+Connection::~Connection()
+{
+    glue_conn_free(conn_);
+    if (member_) {
+        environment_->remove(this);
+    }
+}
+
+/* ------------------------------------------------------------------ properties */
+
+napi_value Connection::get_open(Napi::Env env, const Napi::CallbackInfo &)
+{
+    return Napi::Boolean::New(env, state_ != State::closed);
+}
+
+napi_value Connection::get_bytes_read(Napi::Env env, const Napi::CallbackInfo &)
+{
+    return Napi::Number::New(env, static_cast<double>(bytes_read_));
+}
+
+napi_value Connection::get_bytes_written(Napi::Env env, const Napi::CallbackInfo &)
+{
+    return Napi::Number::New(env, static_cast<double>(bytes_written_));
+}
+
+std::string Connection::address(bool remote, int *port)
+{
+    Address address;
+    *port = 0;
+    if (conn_ == nullptr) {
+        return std::string();
+    }
+    int fd = glue_conn_fd(conn_);
+    bool known = remote ? address_of_peer(fd, &address) : address_of_local(fd, &address);
+    return known ? address_text(address, port) : std::string();
+}
+
+napi_value Connection::get_remote_address(Napi::Env env, const Napi::CallbackInfo &)
+{
+    int port;
+    return Napi::String::New(env, address(true, &port));
+}
+
+napi_value Connection::get_remote_port(Napi::Env env, const Napi::CallbackInfo &)
+{
+    int port;
+    address(true, &port);
+    return Napi::Number::New(env, port);
+}
+
+napi_value Connection::get_local_address(Napi::Env env, const Napi::CallbackInfo &)
+{
+    int port;
+    return Napi::String::New(env, address(false, &port));
+}
+
+napi_value Connection::get_local_port(Napi::Env env, const Napi::CallbackInfo &)
+{
+    int port;
+    address(false, &port);
+    return Napi::Number::New(env, port);
+}
+
+} // namespace mxtls

@@ -1,0 +1,207 @@
+/* context.cc - see context.h. */
+#include "context.h"
+
+#include <cstring>
+#include <string>
+
+#include "args.h"
+#include "convert.h"
+
+namespace mxtls {
+
+namespace {
+
+constexpr int64_t kMaxVersion = 0xffff;
+constexpr int64_t kMaxMs = 100LL * 24 * 3600 * 1000;
+
+glue_protocols read_protocols(Environment *environment, Napi::Value value)
+{
+    Fields fields(environment, value, "protocols");
+    glue_protocols protocols;
+    protocols.floor = static_cast<int>(fields.integer("floor", -1, kMaxVersion));
+    protocols.ceiling = static_cast<int>(fields.integer("ceiling", -1, kMaxVersion));
+    protocols.exclude = static_cast<unsigned>(fields.integer("exclude", 0, 0x1f));
+    return protocols;
+}
+
+unsigned read_questions(Fields *fields, Napi::Value value)
+{
+    unsigned ask = 0;
+    if (!value.IsArray()) {
+        fields->fail("ask", "an array");
+        return 0;
+    }
+    Napi::Array names = value.As<Napi::Array>();
+    for (uint32_t i = 0; i < names.Length(); i++) {
+        Napi::Value name = names[i];
+        unsigned bit = name.IsString() ? question_bit(name.As<Napi::String>()) : 0;
+        if (bit == 0) {
+            fields->fail("ask", "a list of ticket-key, session and chain");
+        }
+        ask |= bit;
+    }
+    return ask;
+}
+
+void read_key_prefix(Fields *fields, glue_context_props *props)
+{
+    Napi::Value value = fields->value("keyPrefix");
+    if (value.IsNull()) {
+        return;
+    }
+    if (!value.IsTypedArray() ||
+        value.As<Napi::TypedArray>().ByteLength() != sizeof(props->key_prefix)) {
+        fields->fail("keyPrefix", "8 bytes or null");
+        return;
+    }
+    Napi::Uint8Array bytes = value.As<Napi::Uint8Array>();
+    memcpy(props->key_prefix, bytes.Data(), sizeof(props->key_prefix));
+}
+
+glue_chains *read_chains(Fields *fields)
+{
+    Napi::Value value = fields->value("chains");
+    Chains *chains = Chains::from(value);
+    if (chains == nullptr && !value.IsNull()) {
+        fields->fail("chains", "what loadChains() made, or null");
+    }
+    return chains == nullptr ? nullptr : chains->get();
+}
+
+const char *null_if_empty(const std::string &text)
+{
+    return text.empty() ? nullptr : text.c_str();
+}
+
+} // namespace
+
+/* ------------------------------------------------------------------ chains */
+
+Napi::Function Chains::define_class(Napi::Env env)
+{
+    return define(env, "NativeChains", {});
+}
+
+Napi::Value Chains::make(Environment *environment, glue_chains *owned)
+{
+    Napi::Env env = environment->env();
+    Napi::Object object = wrap(environment, environment->get_class(Class::chains),
+                               std::make_unique<Chains>(owned));
+    size_t count = glue_chains_count(owned);
+    Napi::Array types = Napi::Array::New(env, count);
+    for (size_t i = 0; i < count; i++) {
+        types[static_cast<uint32_t>(i)] =
+            Napi::String::New(env, glue_chains_key_type(owned, i));
+    }
+    types.Freeze();
+    object.Set("keyTypes", types);
+    return object;
+}
+
+/* ------------------------------------------------------------------ contexts */
+
+Context::Context(Environment *environment, glue_context *owned)
+    : environment_(environment), context_(owned), id_(environment->add_context(this))
+{
+}
+
+Context::~Context()
+{
+    if (environment_ != nullptr) {
+        environment_->remove_context(id_);
+    }
+    glue_context_free(context_);
+}
+
+Napi::Function Context::define_class(Napi::Env env)
+{
+    return define(env, "NativeContext", {});
+}
+
+Napi::Value Context::create(Environment *environment, Napi::Value value)
+{
+    Napi::Env env = environment->env();
+    Fields fields(environment, value, "context properties");
+    std::string role = fields.text_or_null("role");
+    if (role != "server" && role != "client") {
+        fields.fail("role", "server or client");
+    }
+    std::string service = fields.text_or_null("service");
+    std::string cipher_list = fields.text_or_null("cipherList");
+    std::string groups = fields.text_or_null("groups");
+    std::string ca_file = fields.text_or_null("caFile");
+    std::string ca_path = fields.text_or_null("caPath");
+    std::string digest = fields.text_or_null("digest");
+    glue_context_props props = {};
+    props.role = role == "client" ? GLUE_CLIENT : GLUE_SERVER;
+    props.service = service.c_str();
+    props.security_level = static_cast<int>(fields.integer("securityLevel", 0, 5));
+    props.cipher_list = null_if_empty(cipher_list);
+    props.groups = null_if_empty(groups);
+    props.options_on = fields.bits("optionsOn");
+    props.options_off = fields.bits("optionsOff");
+    props.chains = read_chains(&fields);
+    props.ask_client_cert = fields.boolean("askClientCert");
+    props.require_client_cert = fields.boolean("requireClientCert");
+    props.enable_rpk = fields.boolean("enableRpk");
+    props.ca_file = null_if_empty(ca_file);
+    props.ca_path = null_if_empty(ca_path);
+    props.append_default_ca = fields.boolean("appendDefaultCa");
+    props.verify_depth = static_cast<int>(fields.integer("verifyDepth", 0, 1000));
+    props.digest = null_if_empty(digest);
+    props.ask = read_questions(&fields, fields.value("ask"));
+    read_key_prefix(&fields, &props);
+    props.tickets = fields.boolean("tickets");
+    props.acknowledge_sni = fields.boolean("acknowledgeSni");
+    if (!fields.ok()) {
+        return env.Undefined();
+    }
+    props.protocols = read_protocols(environment, fields.value("protocols"));
+    if (env.IsExceptionPending()) {
+        return env.Undefined();
+    }
+    glue_error err;
+    glue_context *context = glue_context_new(&props, &err);
+    if (context == nullptr) {
+        environment->throw_error(err);
+        return env.Undefined();
+    }
+    auto made = std::make_unique<Context>(environment, context);
+    made->server_ = props.role == GLUE_SERVER;
+    return wrap(environment, environment->get_class(Class::context), std::move(made));
+}
+
+std::shared_ptr<const TlsStart> Context::start(Environment *environment, Napi::Value value) const
+{
+    Fields fields(environment, value, "TLS properties");
+    auto start = std::make_shared<TlsStart>(context_, id_);
+    start->server = server_;
+    start->sni = fields.text_or_null("sni");
+    start->cipher_list = fields.text_or_null("cipherList");
+    start->security_level = static_cast<int>(fields.integer("securityLevel", -1, 5));
+    start->timeout_ms = static_cast<uint64_t>(fields.integer("timeout", 0, kMaxMs));
+    start->deadline_ms = static_cast<uint64_t>(fields.integer("deadline", 0, kMaxMs));
+    if (!fields.ok()) {
+        return nullptr;
+    }
+    start->protocols = read_protocols(environment, fields.value("protocols"));
+    if (environment->env().IsExceptionPending()) {
+        return nullptr;
+    }
+    return start;
+}
+
+std::shared_ptr<const TlsStart> Context::restart(const TlsStart &like) const
+{
+    auto start = std::make_shared<TlsStart>(context_, id_);
+    start->server = server_;
+    start->sni = like.sni;
+    start->cipher_list = like.cipher_list;
+    start->security_level = like.security_level;
+    start->protocols = like.protocols;
+    start->timeout_ms = like.timeout_ms;
+    start->deadline_ms = like.deadline_ms;
+    return start;
+}
+
+} // namespace mxtls

@@ -1,0 +1,59 @@
+/*
+ * context.h - NativeContext and NativeChains: shared glue objects behind JavaScript ones.
+ */
+#ifndef MXTLS_CONTEXT_H
+#define MXTLS_CONTEXT_H
+
+#include <memory>
+
+#include <napi.h>
+
+#include "../openssl_glue.h"
+#include "handshake_pool.h"
+#include "object_wrap.h"
+
+namespace mxtls {
+
+class Chains final : public ObjectWrap<Chains> {
+  public:
+    static constexpr napi_type_tag kTag = {0x6d78746c73636861, 0x8f0e5d1c7b4a2963};
+
+    explicit Chains(glue_chains *owned) : chains_(owned) {}
+    ~Chains() { glue_chains_free(chains_); }
+
+    static Napi::Function define_class(Napi::Env env);
+    static Napi::Value make(Environment *environment, glue_chains *owned);
+    glue_chains *get() const { return chains_; }
+
+  private:
+    friend class ObjectWrap<Chains>;
+    glue_chains *chains_;
+};
+
+class Context final : public ObjectWrap<Context> {
+  public:
+    static constexpr napi_type_tag kTag = {0x6d78746c73637478, 0x2b9c64e8d1f3750a};
+
+    Context(Environment *environment, glue_context *owned);
+    ~Context();
+
+    static Napi::Function define_class(Napi::Env env);
+    /* createContext() of lib/native.ts. */
+    static Napi::Value create(Environment *environment, Napi::Value props);
+
+    /* How to start TLS with this context; nullptr and an exception when `props` is not right. */
+    std::shared_ptr<const TlsStart> start(Environment *environment, Napi::Value props) const;
+    std::shared_ptr<const TlsStart> restart(const TlsStart &like) const;
+    void abandon() { environment_ = nullptr; }
+
+  private:
+    friend class ObjectWrap<Context>;
+    Environment *environment_;
+    glue_context *context_;
+    bool server_ = true;
+    uint64_t id_;
+};
+
+} // namespace mxtls
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * convert.h - glue structs to JavaScript objects, field by field as lib/native.ts declares them.
+ */
+#ifndef MXTLS_CONVERT_H
+#define MXTLS_CONVERT_H
+
+#include <napi.h>
+
+#include "../openssl_glue.h"
+
+namespace mxtls {
+
+Napi::Object error_to_object(Napi::Env env, const glue_error &error);
+Napi::Object library_info_to_object(Napi::Env env, const glue_library_info &info);
+/* TlsSnapshot of lib/tls/snapshot.ts, frozen. */
+Napi::Object snapshot_to_object(Napi::Env env, const glue_snapshot &snapshot);
+
+/* "ticket-key", "session" or "chain" of a GLUE_ASK_* bit; and back, 0 when unknown. */
+const char *question_name(unsigned kind);
+unsigned question_bit(const std::string &name);
+
+} // namespace mxtls
+
+#endif

@@ -1,0 +1,498 @@
+/*
+ * handshake_pool.cc - see handshake_pool.h.
+ *
+ * A server's handshake waits for the first byte before it costs an SSL: a peer that connects and
+ * says nothing holds a socket and a few hundred bytes. A failed connection is freed on the thread
+ * that drove it, so a flood of them costs the main loop next to nothing.
+ */
+#include "handshake_pool.h"
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include <pthread.h>
+#include <sys/epoll.h>
+
+namespace mxtls {
+
+namespace {
+
+constexpr uint64_t kThreadBits = 8; /* low bits of an id: the thread that has it */
+constexpr uint64_t kThreadMask = (1u << kThreadBits) - 1;
+
+} // namespace
+
+TlsStart::TlsStart(glue_context *shared, uint64_t id)
+    : context(glue_context_up_ref(shared)), context_id(id)
+{
+}
+
+TlsStart::~TlsStart()
+{
+    glue_context_free(context);
+}
+
+/* ------------------------------------------------------------------ one handshake */
+
+Handshake::~Handshake()
+{
+    glue_conn_free(conn);
+}
+
+glue_conn *Handshake::take()
+{
+    return std::exchange(conn, nullptr);
+}
+
+void Handshake::begin(HandshakeLoop *loop)
+{
+    loop_ = loop;
+    if (start->deadline_ms != 0) {
+        deadline_ = now_ms() + start->deadline_ms;
+    }
+    touch();
+    if (start->server) {
+        wait_for(EPOLLIN);
+    } else {
+        step();
+    }
+}
+
+/* Progress was made: the limit for one wait begins anew, the deadline stays. */
+void Handshake::touch()
+{
+    uint64_t expiry = deadline_;
+    if (start->timeout_ms != 0) {
+        expiry = std::min(expiry, now_ms() + start->timeout_ms);
+    }
+    loop_->poller_->arm(this, expiry);
+}
+
+bool Handshake::wait_for(uint32_t events)
+{
+    if (loop_->poller_->watch(this, glue_conn_fd(conn), events)) {
+        return true;
+    }
+    fail_with(GLUE_E_OUT_OF_MEMORY);
+    return false;
+}
+
+void Handshake::on_ready(uint32_t events)
+{
+    if (suspended_) {
+        if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) {
+            fail_with(GLUE_E_LOST_CONNECTION);
+        }
+        return;
+    }
+    touch();
+    step();
+}
+
+void Handshake::on_expired()
+{
+    fail_with(GLUE_E_HANDSHAKE_TIMEOUT);
+}
+
+void Handshake::step()
+{
+    glue_error err;
+    if (!started_) {
+        glue_tls_props props = {start->sni.c_str(), start->cipher_list.c_str(),
+                                start->security_level, start->protocols};
+        if (glue_conn_start_tls(conn, start->context, &props, &err) != GLUE_OK) {
+            error = std::make_unique<glue_error>(err);
+            fail();
+            return;
+        }
+        started_ = true;
+    }
+    glue_status status = glue_conn_handshake(conn, &err);
+    if (status == GLUE_ERROR) {
+        error = std::make_unique<glue_error>(err);
+    }
+    settle(status);
+}
+
+void Handshake::settle(glue_status status)
+{
+    switch (status) {
+    case GLUE_OK:
+        loop_->finished(this);
+        break;
+    case GLUE_WANT_READ:
+        wait_for(EPOLLIN);
+        break;
+    case GLUE_WANT_WRITE:
+        wait_for(EPOLLOUT);
+        break;
+    case GLUE_WANT_APP:
+        suspended_ = true;
+        if (wait_for(EPOLLRDHUP)) {
+            loop_->asks(this);
+        }
+        break;
+    default:
+        fail();
+    }
+}
+
+void Handshake::fail()
+{
+    loop_->poller_->remove(this); /* before the fd is closed */
+    glue_conn_free(conn);
+    conn = nullptr;
+    loop_->finished(this);
+}
+
+void Handshake::fail_with(glue_error_code code)
+{
+    error = std::make_unique<glue_error>();
+    glue_error_set(error.get(), code, nullptr);
+    fail();
+}
+
+/* ------------------------------------------------------------------ the mailbox */
+
+void Mailbox::post(Handshake *done)
+{
+    bool first;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        first = done_.empty() && questions_.empty();
+        done_.push_back(done);
+    }
+    if (first) {
+        poller_->wake();
+    }
+}
+
+void Mailbox::post(Question question)
+{
+    bool first;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        first = done_.empty() && questions_.empty();
+        questions_.push_back(std::move(question));
+    }
+    if (first) {
+        poller_->wake();
+    }
+}
+
+void Mailbox::collect(std::vector<Handshake *> *done, std::vector<Question> *questions)
+{
+    std::lock_guard<std::mutex> lock(mutex_);
+    done->swap(done_);
+    questions->swap(questions_);
+}
+
+/* ------------------------------------------------------------------ the loop */
+
+void HandshakeLoop::start(Handshake *handshake)
+{
+    active_[handshake->id] = handshake;
+    handshake->begin(this);
+}
+
+void HandshakeLoop::finished(Handshake *handshake)
+{
+    poller_->remove(handshake);
+    active_.erase(handshake->id);
+    handshake->mailbox->post(handshake);
+}
+
+void HandshakeLoop::asks(Handshake *handshake)
+{
+    glue_question question;
+    if (!glue_conn_question(handshake->conn, &question)) {
+        handshake->fail_with(GLUE_E_OPENSSL);
+        return;
+    }
+    handshake->mailbox->post(
+        Question{handshake->id, handshake->start->context_id, question.kind,
+                 std::string(reinterpret_cast<const char *>(question.data), question.len)});
+}
+
+void HandshakeLoop::cancel(uint64_t id)
+{
+    auto found = active_.find(id);
+    if (found != active_.end()) {
+        found->second->fail_with(GLUE_E_CANCELLED);
+    }
+}
+
+void HandshakeLoop::answer(uint64_t id, glue_chains *chains, bool refuse)
+{
+    auto found = active_.find(id);
+    if (found != active_.end() && found->second->suspended_) {
+        Handshake *handshake = found->second;
+        glue_conn_answer(handshake->conn, chains, refuse);
+        handshake->suspended_ = false;
+        handshake->touch();
+        handshake->step();
+    }
+    glue_chains_free(chains);
+}
+
+void HandshakeLoop::drop(Mailbox *mailbox)
+{
+    for (auto entry = active_.begin(); entry != active_.end();) {
+        Handshake *handshake = entry->second;
+        if (handshake->mailbox != mailbox) {
+            ++entry;
+            continue;
+        }
+        entry = active_.erase(entry);
+        poller_->remove(handshake);
+        delete handshake;
+    }
+}
+
+/* ------------------------------------------------------------------ threads */
+
+/* One thread with its poller and loop. What others want of it goes through the inbox, in order. */
+class HandshakeThread {
+  public:
+    ~HandshakeThread();
+    bool open();
+
+    void submit(Handshake *handshake);
+    void cancel(uint64_t id);
+    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void leave(Mailbox *mailbox);
+    size_t load() const { return load_.load(std::memory_order_relaxed); }
+
+  private:
+    enum class Kind { start, cancel, answer, leave, stop };
+    struct Message {
+        Kind kind;
+        uint64_t id = 0;
+        Handshake *handshake = nullptr;
+        glue_chains *chains = nullptr;
+        bool refuse = false;
+        Mailbox *mailbox = nullptr;
+    };
+
+    static void *main(void *self);
+    void send(const Message &message);
+    void run();
+    bool take_messages(); /* false: stop */
+    bool handle(const Message &message);
+
+    Poller poller_;
+    HandshakeLoop loop_{&poller_};
+    pthread_t thread_;
+    bool running_ = false;
+    std::atomic<size_t> load_{0};
+    std::mutex mutex_;
+    std::condition_variable left_;
+    std::vector<Message> inbox_;
+    std::vector<Message> taken_;
+    uint64_t leaves_asked_ = 0;
+    uint64_t leaves_done_ = 0;
+};
+
+/* Signals are the main thread's: ours starts, and stays, with all of them blocked. */
+bool HandshakeThread::open()
+{
+    if (!poller_.open()) {
+        return false;
+    }
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    running_ = pthread_create(&thread_, nullptr, main, this) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return running_;
+}
+
+HandshakeThread::~HandshakeThread()
+{
+    if (running_) {
+        send(Message{Kind::stop});
+        pthread_join(thread_, nullptr);
+    }
+}
+
+void *HandshakeThread::main(void *self)
+{
+    pthread_setname_np(pthread_self(), "mxtls-handshake");
+    static_cast<HandshakeThread *>(self)->run();
+    return nullptr;
+}
+
+void HandshakeThread::send(const Message &message)
+{
+    bool first;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        first = inbox_.empty();
+        inbox_.push_back(message);
+    }
+    if (first) {
+        poller_.wake();
+    }
+}
+
+void HandshakeThread::submit(Handshake *handshake)
+{
+    load_.fetch_add(1, std::memory_order_relaxed);
+    Message message{Kind::start};
+    message.handshake = handshake;
+    send(message);
+}
+
+void HandshakeThread::cancel(uint64_t id)
+{
+    Message message{Kind::cancel};
+    message.id = id;
+    send(message);
+}
+
+void HandshakeThread::answer(uint64_t id, glue_chains *chains, bool refuse)
+{
+    Message message{Kind::answer};
+    message.id = id;
+    message.chains = chains;
+    message.refuse = refuse;
+    send(message);
+}
+
+void HandshakeThread::leave(Mailbox *mailbox)
+{
+    Message message{Kind::leave};
+    message.mailbox = mailbox;
+    uint64_t ticket;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        ticket = ++leaves_asked_;
+        inbox_.push_back(message);
+    }
+    poller_.wake();
+    std::unique_lock<std::mutex> lock(mutex_);
+    left_.wait(lock, [&] { return leaves_done_ >= ticket; });
+}
+
+void HandshakeThread::run()
+{
+    bool running = true;
+    while (running) {
+        uint64_t expiry = poller_.next_expiry();
+        int timeout = -1;
+        if (expiry != kNever) {
+            uint64_t now = now_ms();
+            timeout = expiry <= now ? 0 : static_cast<int>(std::min<uint64_t>(expiry - now, 60000));
+        }
+        poller_.turn(timeout);
+        running = take_messages();
+        load_.store(loop_.size(), std::memory_order_relaxed);
+    }
+    glue_library_thread_stop();
+}
+
+bool HandshakeThread::take_messages()
+{
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        taken_.swap(inbox_);
+    }
+    bool running = true;
+    for (const Message &message : taken_) {
+        running = handle(message) && running;
+    }
+    taken_.clear();
+    return running;
+}
+
+bool HandshakeThread::handle(const Message &message)
+{
+    switch (message.kind) {
+    case Kind::start:
+        loop_.start(message.handshake);
+        return true;
+    case Kind::cancel:
+        loop_.cancel(message.id);
+        return true;
+    case Kind::answer:
+        loop_.answer(message.id, message.chains, message.refuse);
+        return true;
+    case Kind::leave: {
+        loop_.drop(message.mailbox);
+        std::lock_guard<std::mutex> lock(mutex_);
+        leaves_done_++;
+        left_.notify_all();
+        return true;
+    }
+    case Kind::stop:
+    default:
+        return false;
+    }
+}
+
+/* ------------------------------------------------------------------ the pool */
+
+HandshakePool::HandshakePool() = default;
+HandshakePool::~HandshakePool() = default;
+
+bool HandshakePool::open(unsigned threads)
+{
+    threads = std::min<unsigned>(threads, kThreadMask);
+    for (unsigned i = 0; i < threads; i++) {
+        auto thread = std::make_unique<HandshakeThread>();
+        if (!thread->open()) {
+            threads_.clear();
+            return false;
+        }
+        threads_.push_back(std::move(thread));
+    }
+    return true;
+}
+
+uint64_t HandshakePool::submit(Handshake *handshake)
+{
+    size_t best = 0;
+    for (size_t i = 1; i < threads_.size(); i++) {
+        if (threads_[i]->load() < threads_[best]->load()) {
+            best = i;
+        }
+    }
+    uint64_t id = (next_id_.fetch_add(1, std::memory_order_relaxed) + 1) << kThreadBits | best;
+    handshake->id = id;
+    threads_[best]->submit(handshake); /* which may be done with it already */
+    return id;
+}
+
+HandshakeThread *HandshakePool::thread_of(uint64_t id)
+{
+    size_t index = static_cast<size_t>(id & kThreadMask);
+    return index < threads_.size() ? threads_[index].get() : nullptr;
+}
+
+void HandshakePool::cancel(uint64_t id)
+{
+    HandshakeThread *thread = thread_of(id);
+    if (thread != nullptr) {
+        thread->cancel(id);
+    }
+}
+
+void HandshakePool::answer(uint64_t id, glue_chains *chains, bool refuse)
+{
+    HandshakeThread *thread = thread_of(id);
+    if (thread == nullptr) {
+        glue_chains_free(chains);
+        return;
+    }
+    thread->answer(id, chains, refuse);
+}
+
+void HandshakePool::leave(Mailbox *mailbox)
+{
+    for (auto &thread : threads_) {
+        thread->leave(mailbox);
+    }
+}
+
+} // namespace mxtls

@@ -1,0 +1,156 @@
+/*
+ * glue_internal.h - private structs and helpers of the glue; the only header that includes OpenSSL.
+ *
+ * Included by native/glue_*.c and openssl_glue.c alone. A struct's fields are touched by the files
+ * named above it and read by glue_reflect.c.
+ */
+#ifndef MXTLS_GLUE_INTERNAL_H
+#define MXTLS_GLUE_INTERNAL_H
+
+#include <stdatomic.h>
+
+#include <openssl/opensslv.h>
+
+#if OPENSSL_VERSION_NUMBER < 0x30500000L
+#error "mxtls needs OpenSSL 3.5 or newer: set MXTLS_OPENSSL_DIR, or let scripts/install.mjs find it"
+#endif
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "openssl_glue.h"
+
+/* Frees at the end of the scope; `free_fn` is NULL-safe. */
+#define GLUE_AUTO(type, free_fn) __attribute__((cleanup(free_fn##_cleanup))) type
+
+/* ------------------------------------------------------------------ glue_error.c */
+
+/*
+ * Drains this thread's OpenSSL queue into *err: `library` gets each entry as Postfix logs it,
+ * `reason` the text of the first one that names a reason. Called after glue_error_set().
+ */
+glue_status glue_error_drain(glue_error *err);
+
+/* glue_error_set() followed by glue_error_drain(); the first reason is appended to the sentence. */
+glue_status glue_error_openssl(glue_error *err, glue_error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ------------------------------------------------------------------ openssl_glue.c */
+
+/* SSL ex_data index of the glue_conn; valid once the library is initialised. */
+int glue_library_conn_index(void);
+
+/* The connection of an SSL inside a callback; NULL only for handles that are not ours. */
+struct glue_conn *glue_conn_of(const SSL *ssl);
+
+/* ------------------------------------------------------------------ glue_config.c */
+
+/*
+ * Checks `file` before OpenSSL takes it: readable, well-formed, the application's section and what
+ * it refers to there. CONFIG_FILE with file and line on failure.
+ */
+glue_status glue_config_check(const char *file, const char *name, glue_error *err);
+
+/* After OpenSSL refused the file: turns its queue into CONFIG_FILE with the line. GLUE_ERROR. */
+glue_status glue_config_explain(const char *file, const char *name, glue_error *err);
+
+/* After OpenSSL took it: each SSL command of the file is accepted; SSL_CTX_new() drops others. */
+glue_status glue_config_check_ssl(const char *file, const char *name, glue_error *err);
+
+/* ------------------------------------------------------------------ glue_chain.c */
+
+typedef struct glue_chain {
+    EVP_PKEY *key;
+    X509 *leaf;
+    STACK_OF(X509) * issuers;
+} glue_chain;
+
+/* Installs all chains as the only ones of a context, or of one handle. False: the queue tells. */
+bool glue_chains_install_context(const glue_chains *chains, SSL_CTX *ctx);
+bool glue_chains_install_handle(const glue_chains *chains, SSL *ssl);
+
+/* ------------------------------------------------------------------ glue_context.c */
+
+struct glue_context {
+    SSL_CTX *ctx;
+    glue_role role;
+    unsigned ask;
+    unsigned char key_prefix[8];
+    bool acknowledge_sni;
+    bool require_client_cert;
+    bool enable_rpk;
+    EVP_MD *digest; /* owned */
+    atomic_int references;
+};
+
+/* Applies bounds and exclusions to a context (ssl NULL) or one handle (ctx NULL). */
+bool glue_protocols_apply(const glue_protocols *protocols, SSL_CTX *ctx, SSL *ssl);
+
+/* ------------------------------------------------------------------ glue_hello.c */
+
+/* Registers the client-hello, server-name and certificate callbacks that a server context needs. */
+void glue_hello_register(glue_context *context);
+
+/* Frees what the gate remembers of a connection, but for the server name. */
+void glue_hello_forget(struct glue_conn *conn);
+
+/* ------------------------------------------------------------------ glue_verify.c */
+
+/* SSL_CTX_set_verify callback: notes the most useful failure in the connection, always goes on. */
+int glue_verify_callback(int ok, X509_STORE_CTX *store);
+
+/* ------------------------------------------------------------------ glue_digest.c */
+
+/* Upper-case hex with colons of digest(data) into out (size >= 200). False: the queue tells. */
+bool glue_digest_hex(const EVP_MD *md, const void *data, size_t len, char *out, size_t size);
+
+/* ------------------------------------------------------------------ glue_bio.c */
+
+/* A BIO on the connection's fd: non-blocking, no SIGPIPE, honours the connection's faults. */
+BIO *glue_bio_new(struct glue_conn *conn);
+
+/* The same I/O for plaintext; like recv(2) and send(2), errno set. */
+long glue_bio_recv(struct glue_conn *conn, void *buf, size_t len);
+long glue_bio_send(struct glue_conn *conn, const void *buf, size_t len);
+
+/* ------------------------------------------------------------------ glue_conn.c */
+
+typedef enum glue_mode {
+    GLUE_MODE_PLAIN,
+    GLUE_MODE_HANDSHAKE,
+    GLUE_MODE_TLS,
+    GLUE_MODE_FAILED /* no further TLS I/O, not even a farewell */
+} glue_mode;
+
+/* What the ClientHello gate remembers: the callback runs again after retries. */
+typedef struct glue_hello {
+    unsigned asked;               /* GLUE_ASK_* bits that have been answered */
+    bool has_key_name;
+    unsigned char key_name[16];   /* of the offered ticket */
+    unsigned char session_id[32]; /* of the offered stateful session */
+    size_t session_id_len;
+    glue_chains *chains; /* answer to GLUE_ASK_CHAIN; owned reference */
+    bool refuse;
+} glue_hello;
+
+struct glue_conn {
+    int fd;
+    glue_mode mode;
+    SSL *ssl;
+    glue_context *context; /* owned reference */
+    glue_hello *hello;     /* owned; only while a gate is in use */
+    char *server_name;     /* owned; the valid SNI of a server connection, as sent */
+    unsigned question;     /* the open question's GLUE_ASK_* bit */
+    bool peer_closed;      /* the peer's close-notify or FIN was seen */
+    bool session_stored;   /* resumed from a stored session, not from a ticket */
+    int verify_code;       /* most useful X509_V_* failure, X509_V_OK if none */
+    int verify_depth;
+    size_t fault_max_io;
+    unsigned fault_nth;
+    unsigned fault_count;
+};
+
+#endif

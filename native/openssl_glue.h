@@ -1,0 +1,310 @@
+/*
+ * openssl_glue.h - the only header the binding and the C tests see.
+ *
+ * A plain C layer over OpenSSL >= 3.5: opaque types, one non-blocking attempt per call, one status
+ * per attempt. It waits for nothing, knows no event loop and no JavaScript, and includes nothing of
+ * OpenSSL here. Each file native/glue_SUBJECT.c implements the functions glue_SUBJECT_*.
+ *
+ * Ownership is noted at each function: "owns" means the object frees it, "lent" means the caller
+ * keeps it alive for the call, "shared" means reference-counted. An object belongs to one thread
+ * at a time; contexts and chains may be used by many threads at once.
+ *
+ * A failing call fills *err completely (class, code, sentence, OpenSSL reason, errno) on the thread
+ * that failed, and leaves OpenSSL's per-thread error queue empty.
+ */
+#ifndef MXTLS_OPENSSL_GLUE_H
+#define MXTLS_OPENSSL_GLUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error_catalogue.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ------------------------------------------------------------------ statuses and errors */
+
+typedef enum glue_status {
+    GLUE_OK = 0,
+    GLUE_WANT_READ,  /* call again when the fd is readable */
+    GLUE_WANT_WRITE, /* call again when the fd is writable */
+    GLUE_WANT_APP,   /* a question is open: glue_conn_question(), glue_conn_answer(), call again */
+    GLUE_CLOSED,     /* the peer ended its side in the proper way */
+    GLUE_ERROR       /* *err is filled */
+} glue_status;
+
+typedef enum glue_error_class {
+    GLUE_CLASS_USAGE,
+    GLUE_CLASS_CONFIG,
+    GLUE_CLASS_IO,
+    GLUE_CLASS_TIMEOUT,
+    GLUE_CLASS_CLOSED,
+    GLUE_CLASS_ALERT,
+    GLUE_CLASS_PROTOCOL,
+    GLUE_CLASS_INTERNAL
+} glue_error_class;
+
+typedef enum glue_error_code {
+#define X(cls, name, text) GLUE_E_##name,
+    GLUE_ERRORS(X)
+#undef X
+        GLUE_E_COUNT
+} glue_error_code;
+
+typedef struct glue_error {
+    glue_error_class cls;
+    glue_error_code code;
+    int sys_errno;     /* 0 when the system was not the cause */
+    char reason[160];  /* OpenSSL's own reason or the alert's description, or "" */
+    char message[640]; /* one sentence for people, never empty after a failure */
+    char library[640]; /* OpenSSL's error queue as Postfix logs it, one entry a line, or "" */
+} glue_error;
+
+/* Names of the catalogue: "usage" ..., "TLS_ALERT" .... Static strings. */
+const char *glue_error_class_name(glue_error_class cls);
+const char *glue_error_code_name(glue_error_code code);
+
+/*
+ * Fills *err from the catalogue; `format` (may be NULL: the catalogue's sentence) is printf-like.
+ * Returns GLUE_ERROR, so that a failure is one line at the call site.
+ */
+glue_status glue_error_set(glue_error *err, glue_error_code code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same with errno and its text appended to the sentence. */
+glue_status glue_error_set_errno(glue_error *err, glue_error_code code, int sys_errno,
+                                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* ------------------------------------------------------------------ library (once per process) */
+
+typedef struct glue_library_props {
+    const char *config_file; /* lent; "none", "default" or an absolute path (tls_config_file) */
+    const char *config_name; /* lent; OpenSSL application name, "" for none (tls_config_name) */
+} glue_library_props;
+
+/*
+ * Initialises the library; remembered for the life of the process, from whichever thread. The same
+ * request again is GLUE_OK, another one LIBRARY_INIT_CONFLICT. A failure is remembered, too. The
+ * rules are Postfix's (tls_config_file x tls_config_name); a configuration file that cannot be used
+ * is CONFIG_FILE with file, line and reason in the sentence.
+ */
+glue_status glue_library_init(const glue_library_props *props, glue_error *err);
+
+typedef struct glue_library_info {
+    const char *headers;          /* "3.5.7": what this code was compiled against */
+    char runtime[32];             /* what runs */
+    unsigned long headers_number; /* OPENSSL_VERSION_NUMBER */
+    unsigned long runtime_number;
+    char path[512];    /* the file that SSL_CTX_new comes from (dladdr), or "" */
+    const char *mode;  /* "static" or "dynamic" */
+    char warning[160]; /* Postfix's version mismatch warning, or "" */
+} glue_library_info;
+
+void glue_library_describe(glue_library_info *info);
+
+/*
+ * Postfix's rule for header against run-time versions: fills `warning` ("" when they suit).
+ * Pure; returns false when the run-time library is too old to be used at all.
+ */
+bool glue_library_check_version(unsigned long headers, unsigned long runtime, char *warning,
+                                size_t size);
+
+/* Releases what OpenSSL keeps for the calling thread; each of our threads calls it at its end. */
+void glue_library_thread_stop(void);
+
+/* ------------------------------------------------------------------ private keys with chains */
+
+typedef struct glue_chains glue_chains; /* shared, immutable */
+
+/*
+ * Reads (key, certificate, issuers...)* from files, as one stream of PEM objects across them, each
+ * opened once: everything loads or nothing (spec server.md 4.1). NULL and *err on failure.
+ */
+glue_chains *glue_chains_load(const char *const *files, size_t count, glue_error *err);
+
+/* The same from memory; `origin` names it in messages. */
+glue_chains *glue_chains_parse(const void *pem, size_t len, const char *origin, glue_error *err);
+
+glue_chains *glue_chains_up_ref(glue_chains *chains);
+void glue_chains_free(glue_chains *chains); /* drops one reference; NULL is fine */
+
+size_t glue_chains_count(const glue_chains *chains);
+/* Key type of chain i: "RSA", "EC", "ED25519", "ML-DSA-65" ...; static for the chains' life. */
+const char *glue_chains_key_type(const glue_chains *chains, size_t i);
+
+/* ------------------------------------------------------------------ contexts */
+
+typedef struct glue_context glue_context; /* shared; immutable after its first connection */
+
+typedef enum glue_role { GLUE_SERVER, GLUE_CLIENT } glue_role;
+
+/* Protocol bits for `protocol_exclude`. */
+#define GLUE_NO_SSL3 0x01u
+#define GLUE_NO_TLS1 0x02u
+#define GLUE_NO_TLS1_1 0x04u
+#define GLUE_NO_TLS1_2 0x08u
+#define GLUE_NO_TLS1_3 0x10u
+
+typedef struct glue_protocols {
+    int floor;        /* wire version, 0 = the library's lowest, -1 = leave the file's or default */
+    int ceiling;      /* likewise */
+    unsigned exclude; /* GLUE_NO_* bits */
+} glue_protocols;
+
+/* What a server asks JavaScript while a handshake is suspended; bits for `ask`. */
+#define GLUE_ASK_TICKET_KEY 0x01u /* is there a ticket key with this name? (16 bytes) */
+#define GLUE_ASK_SESSION 0x02u    /* is there a session with this id? */
+#define GLUE_ASK_CHAIN 0x04u      /* which chains for this server name? */
+
+typedef struct glue_context_props {
+    glue_role role;
+    const char *service;      /* lent; enters the session-id context; "" is fine */
+    glue_protocols protocols; /* server; a client sets them per connection */
+    int security_level;       /* 0; 1 where peers must be authenticated */
+    const char *cipher_list;  /* lent; TLS <= 1.2; NULL = the library's */
+    const char *groups;       /* lent; NULL = the library's or the configuration file's */
+    uint64_t options_on;      /* further SSL_OP_* bits */
+    uint64_t options_off;
+    glue_chains *chains;        /* lent (the context takes a reference); NULL = none */
+    bool ask_client_cert;       /* server: request a certificate, never abort without */
+    bool require_client_cert;   /* enters the session-id context; enforced after the handshake */
+    bool enable_rpk;            /* accept the peer's raw public key (RFC 7250) */
+    const char *ca_file;        /* lent; NULL or "" = none */
+    const char *ca_path;        /* lent; NULL or "" = none */
+    bool append_default_ca;     /* only together with one of the two */
+    int verify_depth;           /* number of CA certificates allowed */
+    const char *digest;         /* lent; fingerprints; NULL = "sha256" */
+    unsigned ask;               /* server: GLUE_ASK_* bits */
+    unsigned char key_prefix[8]; /* ticket key names of this cluster; asked for with TICKET_KEY */
+    bool tickets;         /* server: one session ticket per full handshake */
+    bool acknowledge_sni; /* server: valid server names are acknowledged and noted (SNI maps) */
+} glue_context_props;
+
+glue_context *glue_context_new(const glue_context_props *props, glue_error *err);
+glue_context *glue_context_up_ref(glue_context *context);
+void glue_context_free(glue_context *context); /* drops one reference; NULL is fine */
+
+/* ------------------------------------------------------------------ connections */
+
+typedef struct glue_conn glue_conn;
+
+typedef struct glue_tls_props {
+    const char *sni;          /* lent; client: server name to send, NULL or "" = none */
+    const char *cipher_list;  /* lent; NULL = the context's */
+    int security_level;       /* -1 = the context's */
+    glue_protocols protocols; /* floor and ceiling -1 = the context's */
+} glue_tls_props;
+
+#define GLUE_TLS_PROPS_DEFAULT                                                                     \
+    {                                                                                              \
+        NULL, NULL, -1, {-1, -1, 0}                                                                \
+    }
+
+/* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned. */
+glue_conn *glue_conn_new(int fd, glue_error *err);
+
+/*
+ * Frees and closes at once, in any state, without a farewell: glue_conn_shutdown() comes first
+ * where one is due. A session of a completed handshake stays resumable. NULL is fine.
+ */
+void glue_conn_free(glue_conn *conn);
+
+int glue_conn_fd(const glue_conn *conn);
+
+/* One read: GLUE_OK with *n > 0, WANT_*, CLOSED at the end of the peer's data, or ERROR. */
+glue_status glue_conn_read(glue_conn *conn, void *buf, size_t len, size_t *n, glue_error *err);
+
+/* One write of as much as goes: GLUE_OK with *n > 0 (may be short), WANT_*, or ERROR. */
+glue_status glue_conn_write(glue_conn *conn, const void *buf, size_t len, size_t *n,
+                            glue_error *err);
+
+/* Data that was taken from the fd and not yet read: poll(2) does not tell of it. */
+bool glue_conn_pending(const glue_conn *conn);
+
+/*
+ * Changes the mode to TLS; the handshake then runs through glue_conn_handshake(). The context is
+ * shared. On failure the connection stays plaintext.
+ */
+glue_status glue_conn_start_tls(glue_conn *conn, glue_context *context, const glue_tls_props *props,
+                                glue_error *err);
+
+/* One step of the handshake: OK once done, WANT_READ, WANT_WRITE, WANT_APP or ERROR. */
+glue_status glue_conn_handshake(glue_conn *conn, glue_error *err);
+
+/*
+ * Ends our side: TLS close-notify, else the end of the stream (FIN). OK when sent; with `wait`
+ * (tls_fast_shutdown_enable = no) OK only when the peer's close-notify has come, too.
+ */
+glue_status glue_conn_shutdown(glue_conn *conn, bool wait, glue_error *err);
+
+bool glue_conn_is_tls(const glue_conn *conn); /* the handshake is complete */
+
+/* ---- suspension: what the handshake waits for after GLUE_WANT_APP */
+
+typedef struct glue_question {
+    unsigned kind;             /* one GLUE_ASK_* bit */
+    const unsigned char *data; /* key name, session id, or server name; lives until the answer */
+    size_t len;
+} glue_question;
+
+/* The open question; false when there is none. */
+bool glue_conn_question(const glue_conn *conn, glue_question *question);
+
+/*
+ * Answers it, after which glue_conn_handshake() is called again. `chains` (shared; the connection
+ * takes a reference) answers GLUE_ASK_CHAIN: NULL means the context's own chains. `refuse` ends
+ * the handshake with an alert. An answer without a question is ignored.
+ */
+void glue_conn_answer(glue_conn *conn, glue_chains *chains, bool refuse);
+
+/* ---- faults, for tests: reads and writes of at most `max_io` bytes (0 = any), every `nth` one
+ * pretends that the socket is not ready (0 = never). */
+void glue_conn_set_faults(glue_conn *conn, size_t max_io, unsigned nth);
+
+/* ------------------------------------------------------------------ reflection */
+
+typedef enum glue_peer { GLUE_PEER_NONE, GLUE_PEER_X509, GLUE_PEER_RPK } glue_peer;
+
+typedef struct glue_signature {
+    char algorithm[48]; /* "RSA-PSS", "ECDSA", "ED25519", "ML-DSA-65"; "" = not there */
+    char curve[48];     /* as the library names it, or "" */
+    int bits;           /* RSA: size of the key; else 0 */
+    char digest[32];    /* "SHA256" ..., or "" */
+    bool raw_public_key;
+} glue_signature;
+
+/* All that can be told of a completed handshake; strings are "" where a thing does not apply. */
+typedef struct glue_snapshot {
+    const char *status; /* "Anonymous", "Untrusted" or "Trusted" */
+    char protocol[16];
+    char cipher[64];
+    int cipher_used_bits;
+    int cipher_algorithm_bits;
+    char mac[16]; /* TLS <= 1.2 suites with a MAC of their own */
+    char group[64];
+    glue_signature server; /* TLS 1.3, full handshake */
+    glue_signature client;
+    char sni[256];
+    bool resumed;
+    bool ticket; /* resumed by ticket and not by a stored session */
+    glue_peer peer;
+    char peer_cert_fingerprint[200]; /* upper-case hex with colons */
+    char peer_pkey_fingerprint[200];
+    char peer_subject[256]; /* CN, UTF-8; empty unless trusted */
+    char peer_issuer[256];
+    long verify_code; /* X509_V_*; 0 = OK or nothing to verify */
+    int verify_depth;
+    char verify_text[128];
+} glue_snapshot;
+
+/* Fills *snapshot of a connection whose handshake is complete; false in any other state. */
+bool glue_conn_snapshot(glue_conn *conn, glue_snapshot *snapshot);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,371 @@
+/*
+ * glue_hello_test.c - the two suspension points and the server name.
+ *
+ * A client resumes with what a first connection left it; the server's context asks. The key prefix
+ * is that of the tickets which OpenSSL itself makes here, read from the first question.
+ */
+#include <string.h>
+
+#include "../glue_internal.h"
+#include "testlib.h"
+
+/* What the answering functions below saw and what they say. */
+static struct {
+    unsigned asked;
+    unsigned times;
+    unsigned char data[64];
+    size_t len;
+    glue_chains *chains;
+    bool refuse;
+} talk;
+
+static void answer(glue_conn *conn, const glue_question *question)
+{
+    talk.asked |= question->kind;
+    talk.times++;
+    talk.len = question->len < sizeof(talk.data) ? question->len : sizeof(talk.data);
+    memcpy(talk.data, question->data, talk.len);
+    glue_conn_answer(conn, talk.chains, talk.refuse);
+}
+
+static void talk_reset(void)
+{
+    memset(&talk, 0, sizeof(talk));
+}
+
+typedef struct world {
+    glue_chains *chains;
+    glue_context *server;
+    glue_context *client;
+    test_pair pair;
+    unsigned char key_name[16];
+} world;
+
+static const unsigned char ticket_keys[80] = "MXTLSKEYabcdefgh0123456789abcdef";
+
+/* A server that asks `ask`, up to TLS `ceiling`, with ticket keys of a known name. */
+static bool world_open(world *w, unsigned ask, int ceiling)
+{
+    memset(w, 0, sizeof(*w));
+    talk_reset();
+    testlib_library();
+    glue_error err;
+    w->chains = testlib_chains(testlib_self_signed("EC", "mx.example.org"), NULL, NULL);
+    glue_context_props props = testlib_props(GLUE_SERVER);
+    props.chains = w->chains;
+    props.ask = ask;
+    props.acknowledge_sni = true;
+    props.protocols.ceiling = ceiling;
+    memcpy(props.key_prefix, "MXTLSKEY", sizeof(props.key_prefix));
+    w->server = glue_context_new(&props, &err);
+    props = testlib_props(GLUE_CLIENT);
+    w->client = glue_context_new(&props, &err);
+    if (!EXPECT(w->server != NULL) || !EXPECT(w->client != NULL)) {
+        return false;
+    }
+    size_t size = (size_t)SSL_CTX_get_tlsext_ticket_keys(w->server->ctx, NULL, 0);
+    return EXPECT_INT(SSL_CTX_set_tlsext_ticket_keys(w->server->ctx, (void *)ticket_keys, size), 1);
+}
+
+static void world_close(world *w)
+{
+    testlib_pair_close(&w->pair);
+    glue_context_free(w->server);
+    glue_context_free(w->client);
+    glue_chains_free(w->chains);
+    talk_reset();
+}
+
+static bool connect_pair(world *w, const char *sni, SSL_SESSION *session)
+{
+    glue_tls_props props = GLUE_TLS_PROPS_DEFAULT;
+    props.sni = sni;
+    if (!testlib_pair_open(&w->pair) ||
+        !testlib_pair_start(&w->pair, w->server, w->client, &props)) {
+        return false;
+    }
+    w->pair.answer = answer;
+    if (session != NULL) {
+        SSL_set_session(w->pair.client.conn->ssl, session);
+    }
+    return testlib_pair_drive(&w->pair);
+}
+
+/* A session of a first connection, which is closed again. */
+static SSL_SESSION *first_session(world *w, const char *sni)
+{
+    if (!EXPECT(connect_pair(w, sni, NULL)) || !EXPECT(testlib_pair_talk(&w->pair, "first"))) {
+        return NULL;
+    }
+    SSL_SESSION *session = SSL_get1_session(w->pair.client.conn->ssl);
+    testlib_pair_close(&w->pair);
+    return session;
+}
+
+/* ------------------------------------------------------------------ ticket key */
+
+static void asks_for_the_key(int ceiling)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, ceiling));
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    EXPECT_INT(talk.times, 0); /* nothing was offered */
+    EXPECT(connect_pair(&w, NULL, session));
+    EXPECT_INT(talk.asked, GLUE_ASK_TICKET_KEY);
+    EXPECT_INT(talk.times, 1);
+    EXPECT_INT(talk.len, 16);
+    EXPECT(memcmp(talk.data, ticket_keys, 16) == 0);
+    EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 1);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static void a_tls13_ticket_asks_for_its_key(void)
+{
+    asks_for_the_key(TLS1_3_VERSION);
+}
+
+static void a_tls12_ticket_asks_for_its_key(void)
+{
+    asks_for_the_key(TLS1_2_VERSION);
+}
+
+static void a_foreign_prefix_is_not_asked_for(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
+    memcpy(w.server->key_prefix, "OTHERKEY", 8);
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    EXPECT(connect_pair(&w, NULL, session));
+    EXPECT_INT(talk.times, 0);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+/* RFC 8446 4.1.4: the second ClientHello passes the gate, too; it is not asked again. */
+static void a_hello_retry_asks_once(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    EXPECT_INT(SSL_CTX_set1_groups_list(w.server->ctx, "secp384r1"), 1);
+    EXPECT(connect_pair(&w, NULL, session));
+    EXPECT_INT(talk.times, 1);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static void a_refused_question_ends_with_an_alert(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    talk.refuse = true;
+    EXPECT(!connect_pair(&w, NULL, session));
+    EXPECT_ERROR(&w.pair.server.err, GLUE_E_TLS_HANDSHAKE);
+    EXPECT_ERROR(&w.pair.client.err, GLUE_E_TLS_ALERT);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+/* ------------------------------------------------------------------ session id */
+
+static void a_tls12_session_id_asks_for_the_session(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_SESSION, TLS1_2_VERSION));
+    SSL_CTX_set_options(w.server->ctx, SSL_OP_NO_TICKET);
+    SSL_CTX_set_session_cache_mode(w.server->ctx, SSL_SESS_CACHE_SERVER);
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    EXPECT(connect_pair(&w, NULL, session));
+    unsigned len = 0;
+    const unsigned char *id = SSL_SESSION_get_id(session, &len);
+    EXPECT_INT(talk.asked, GLUE_ASK_SESSION);
+    EXPECT_INT(talk.len, len);
+    EXPECT(memcmp(talk.data, id, len) == 0);
+    EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 1);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static void a_tls13_session_asks_by_its_psk_identity(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_SESSION | GLUE_ASK_TICKET_KEY, 0));
+    SSL_CTX_set_options(w.server->ctx, SSL_OP_NO_TICKET); /* stateful tickets */
+    SSL_CTX_set_session_cache_mode(w.server->ctx, SSL_SESS_CACHE_SERVER);
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    EXPECT(connect_pair(&w, NULL, session));
+    EXPECT_INT(talk.asked, GLUE_ASK_SESSION);
+    EXPECT_INT(talk.len, 32);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+/* The legacy session id of a TLS 1.3 hello is random noise (RFC 8446 4.1.2). */
+static void a_fresh_tls13_hello_asks_nothing(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_SESSION | GLUE_ASK_TICKET_KEY, 0));
+    EXPECT(connect_pair(&w, "mx.example.org", NULL));
+    EXPECT_INT(talk.times, 0);
+    world_close(&w);
+}
+
+/* ------------------------------------------------------------------ chain */
+
+static void the_chain_of_a_name_is_installed(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    talk.chains = testlib_chains(testlib_self_signed("ED25519", "other.example.org"), NULL, NULL);
+    EXPECT(connect_pair(&w, "other.example.org", NULL));
+    EXPECT_INT(talk.times, 1);
+    EXPECT_INT(talk.len, strlen("other.example.org"));
+    EXPECT(memcmp(talk.data, "other.example.org", talk.len) == 0);
+    glue_snapshot snapshot;
+    EXPECT(glue_conn_snapshot(w.pair.client.conn, &snapshot));
+    EXPECT_STR(snapshot.server.algorithm, "ED25519");
+    glue_chains_free(talk.chains);
+    world_close(&w);
+}
+
+static void no_chain_means_the_contexts_own(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    EXPECT(connect_pair(&w, "other.example.org", NULL));
+    glue_snapshot snapshot;
+    EXPECT(glue_conn_snapshot(w.pair.client.conn, &snapshot));
+    EXPECT_STR(snapshot.server.algorithm, "ECDSA");
+    world_close(&w);
+}
+
+static void a_refused_chain_ends_the_handshake(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    talk.refuse = true;
+    EXPECT(!connect_pair(&w, "other.example.org", NULL));
+    EXPECT_ERROR(&w.pair.server.err, GLUE_E_TLS_HANDSHAKE);
+    EXPECT_ERROR(&w.pair.client.err, GLUE_E_TLS_ALERT);
+    world_close(&w);
+}
+
+static void a_resumption_asks_for_no_chain(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    SSL_SESSION *session = first_session(&w, "mx.example.org");
+    NEED(session != NULL);
+    EXPECT_INT(talk.times, 1);
+    EXPECT(connect_pair(&w, "mx.example.org", session));
+    EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 1);
+    EXPECT_INT(talk.times, 1);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static void without_a_name_there_is_no_question(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    EXPECT(connect_pair(&w, NULL, NULL));
+    EXPECT_INT(talk.times, 0);
+    world_close(&w);
+}
+
+/* ------------------------------------------------------------------ suspension and names */
+
+static void a_suspended_handshake_waits_and_can_be_freed(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    glue_tls_props props = GLUE_TLS_PROPS_DEFAULT;
+    props.sni = "mx.example.org";
+    NEED(testlib_pair_open(&w.pair));
+    NEED(testlib_pair_start(&w.pair, w.server, w.client, &props));
+    glue_error err;
+    glue_question question;
+    EXPECT(!glue_conn_question(w.pair.server.conn, &question));
+    EXPECT_INT(glue_conn_handshake(w.pair.client.conn, &err), GLUE_WANT_READ);
+    EXPECT_INT(glue_conn_handshake(w.pair.server.conn, &err), GLUE_WANT_APP);
+    EXPECT_INT(glue_conn_handshake(w.pair.server.conn, &err), GLUE_WANT_APP);
+    EXPECT(glue_conn_question(w.pair.server.conn, &question));
+    EXPECT_INT(question.kind, GLUE_ASK_CHAIN);
+    world_close(&w); /* nothing leaks */
+}
+
+static const char *seen_name(const char *sni, int ceiling)
+{
+    static char name[256];
+    world w;
+    name[0] = '\0';
+    if (world_open(&w, 0, ceiling) && EXPECT(connect_pair(&w, sni, NULL))) {
+        glue_snapshot snapshot;
+        EXPECT(glue_conn_snapshot(w.pair.server.conn, &snapshot));
+        strcpy(name, snapshot.sni);
+        const char *acknowledged = SSL_get_servername(w.pair.client.conn->ssl, 0);
+        EXPECT(acknowledged != NULL);
+    }
+    world_close(&w);
+    return name;
+}
+
+static void valid_names_are_noted_and_others_are_not(void)
+{
+    EXPECT_STR(seen_name("mx.example.org", 0), "mx.example.org");
+    EXPECT_STR(seen_name("mx.example.org", TLS1_2_VERSION), "mx.example.org");
+    EXPECT_STR(seen_name("Mx_1.Example.ORG", 0), "Mx_1.Example.ORG");
+    EXPECT_STR(seen_name("192.0.2.1", 0), "");
+    EXPECT_STR(seen_name("a..b", 0), "");
+    EXPECT_STR(seen_name(".example.org", 0), "");
+    EXPECT_STR(seen_name("example.org.", 0), "");
+    EXPECT_STR(seen_name("-a.example.org", 0), "");
+    EXPECT_STR(seen_name("a-.example.org", 0), "");
+    EXPECT_STR(seen_name("a b.example.org", 0), "");
+}
+
+/* SSL_get_servername() is NULL here: the name comes from the hello itself. */
+static void the_name_is_there_on_a_tls12_resumption(void)
+{
+    world w;
+    NEED(world_open(&w, 0, TLS1_2_VERSION));
+    SSL_SESSION *session = first_session(&w, "mx.example.org");
+    NEED(session != NULL);
+    EXPECT(connect_pair(&w, "mx.example.org", session));
+    glue_snapshot snapshot;
+    EXPECT(glue_conn_snapshot(w.pair.server.conn, &snapshot));
+    EXPECT(snapshot.resumed);
+    EXPECT_STR(snapshot.sni, "mx.example.org");
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static const test_case cases[] = {
+    {"a TLS 1.3 ticket asks for its key", a_tls13_ticket_asks_for_its_key},
+    {"a TLS 1.2 ticket asks for its key", a_tls12_ticket_asks_for_its_key},
+    {"a key name with a foreign prefix is not asked for", a_foreign_prefix_is_not_asked_for},
+    {"a HelloRetryRequest does not ask again", a_hello_retry_asks_once},
+    {"a refused question ends with an alert", a_refused_question_ends_with_an_alert},
+    {"a TLS 1.2 session id asks for the session", a_tls12_session_id_asks_for_the_session},
+    {"a stateful TLS 1.3 session asks by its PSK identity",
+     a_tls13_session_asks_by_its_psk_identity},
+    {"a fresh TLS 1.3 hello asks nothing", a_fresh_tls13_hello_asks_nothing},
+    {"the chain of a name is installed", the_chain_of_a_name_is_installed},
+    {"no chain means the context's own", no_chain_means_the_contexts_own},
+    {"a refused chain ends the handshake", a_refused_chain_ends_the_handshake},
+    {"a resumption asks for no chain", a_resumption_asks_for_no_chain},
+    {"without a name there is no question", without_a_name_there_is_no_question},
+    {"a suspended handshake waits and can be freed", a_suspended_handshake_waits_and_can_be_freed},
+    {"valid names are noted, others are not", valid_names_are_noted_and_others_are_not},
+    {"the name is there on a TLS 1.2 resumption", the_name_is_there_on_a_tls12_resumption},
+};
+
+TESTLIB_MAIN(cases)

@@ -1,0 +1,136 @@
+// `npm run bench`: compares mxtls with the C floor and with node:tls on this machine, in one run.
+// What counts are ratios and the bars beside them; the numbers themselves belong to the machine.
+// Progress goes to stderr, the table or the JSON to stdout.
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { prepareKit } from './bench/build.mjs';
+import { FIGURES } from './bench/figures.mjs';
+import { findServers } from './bench/servers.mjs';
+import { run, Sentence, say } from './say.mjs';
+
+const FULL = {
+  rounds: 21,
+  warmUp: 2000,
+  handshakes: 1500,
+  idle: 10_000,
+  busy: 20_000,
+  memoryRounds: 1,
+  flat: [10_000, 100_000],
+  flood: 2000,
+  floodRounds: 5,
+};
+/** Shows that everything runs; too short to judge by. */
+const QUICK = {
+  rounds: 3,
+  warmUp: 500,
+  handshakes: 500,
+  idle: 1000,
+  busy: 2000,
+  memoryRounds: 1,
+  flat: [1000, 5000],
+  flood: 300,
+  floodRounds: 1,
+};
+
+const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--rounds N] [--quick] [--json]
+
+  --figure NAME   only this figure:
+${Object.entries(FIGURES)
+  .map(([name, { about }]) => `                    ${name.padEnd(11)} ${about}`)
+  .join('\n')}
+  --server NAME   only this server: floor, mxtls, node20, node24
+  --rounds N      interleaved rounds of the CPU figures, of which the median counts (default ${FULL.rounds})
+  --quick         a short run that proves the harness, not the figures
+  --json          medians, bars and raw values as JSON on stdout
+
+Server CPU is that of the whole process with all its threads. node:tls of another release than this
+node's is fetched from npm into the user's cache. A full run takes about a quarter of an hour.
+`;
+
+function parse(argv) {
+  const options = {
+    figure: { type: 'string', multiple: true, default: Object.keys(FIGURES) },
+    server: { type: 'string', multiple: true },
+    rounds: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  };
+  try {
+    return parseArgs({ args: argv, options }).values;
+  } catch (error) {
+    throw new Sentence(`${error.message}; see npm run bench -- --help.`);
+  }
+}
+
+function planOf({ quick, rounds }) {
+  const plan = quick ? QUICK : FULL;
+  if (rounds === undefined) {
+    return plan;
+  }
+  if (!/^[1-9]\d{0,2}$/.test(rounds)) {
+    throw new Sentence(`--rounds is "${rounds}"; it must be a number from 1 to 999.`);
+  }
+  return { ...plan, rounds: Number(rounds) };
+}
+
+/** A server that was not asked for makes "not measured" rows like one that is missing. */
+function chooseServers(all, names) {
+  if (names === undefined) {
+    return all;
+  }
+  const unknown = names.find((name) => !all.some((server) => server.name === name));
+  if (unknown !== undefined) {
+    throw new Sentence(`there is no server "${unknown}"; see npm run bench -- --help.`);
+  }
+  return all.map((s) => (names.includes(s.name) ? s : { ...s, missing: 'not asked for' }));
+}
+
+function formatRow({ figure, condition, subject, value, unit, bar, met, note }) {
+  const shown = value === null ? 'not measured' : `${value.toFixed(unit === 'x' ? 3 : 2)} ${unit}`;
+  const verdict = met === null ? '' : met ? 'met' : 'MISSED';
+  const limit = bar === null ? '' : `<= ${bar}`;
+  return [figure, condition, subject, shown, limit, verdict || note];
+}
+
+function printTable(rows) {
+  const head = ['figure', 'condition', 'server', 'median', 'bar', ''];
+  const cells = [head, ...rows.map(formatRow)];
+  const widths = head.map((_, i) => Math.max(...cells.map((line) => line[i].length)));
+  for (const line of cells) {
+    const text = line.map((cell, i) => cell.padEnd(widths[i])).join('  ');
+    process.stdout.write(`${text.trimEnd()}\n`);
+  }
+}
+
+await run(async () => {
+  const options = parse(process.argv.slice(2));
+  if (options.help) {
+    process.stdout.write(HELP);
+    return;
+  }
+  const unknown = options.figure.find((name) => FIGURES[name] === undefined);
+  if (unknown !== undefined) {
+    throw new Sentence(`there is no figure "${unknown}"; see npm run bench -- --help.`);
+  }
+  const plan = planOf(options);
+  const kit = prepareKit();
+  const servers = chooseServers(findServers(kit), options.server);
+  for (const server of servers) {
+    say(`${server.name}: ${server.missing ?? server.version}`);
+  }
+  const bench = { kit, servers, plan, progress: say };
+  const load = loadavg()[0];
+  const figures = {};
+  for (const name of options.figure) {
+    figures[name] = await FIGURES[name].measure(bench);
+  }
+  const rows = Object.values(figures).flatMap((figure) => figure.rows);
+  if (options.json) {
+    const about = servers.map(({ name, version, missing }) => ({ name, version, missing }));
+    const raw = Object.fromEntries(Object.entries(figures).map(([name, f]) => [name, f.raw]));
+    process.stdout.write(`${JSON.stringify({ servers: about, plan, load, rows, raw }, null, 2)}\n`);
+    return;
+  }
+  printTable(rows);
+});

@@ -1,0 +1,49 @@
+// What the measured node servers share: they print "listening PORT", answer one JSON line on stdout
+// for each line on stdin, and end when stdin does. It runs on every node release that is compared,
+// so it uses nothing newer than node 20.
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+
+/** --chain FILE, --groups LIST, and --delay for a server whose event-loop delay is wanted. */
+export function serverOptions() {
+  const { values } = parseArgs({
+    options: {
+      chain: { type: 'string' },
+      groups: { type: 'string' },
+      delay: { type: 'boolean', default: false },
+    },
+  });
+  if (values.chain === undefined || values.groups === undefined) {
+    throw new Error('a bench server needs --chain and --groups');
+  }
+  return { chain: values.chain, groups: values.groups, delay: values.delay };
+}
+
+/** The timer behind the histogram costs CPU, so it runs only where the delay is the figure. */
+export function control(port, { delay }) {
+  const histogram = delay ? monitorEventLoopDelay({ resolution: 1 }) : null;
+  histogram?.enable();
+  const ms = (nanoseconds) => nanoseconds / 1e6;
+  const commands = {
+    reset: () => {
+      histogram?.reset();
+      return {};
+    },
+    delay: () =>
+      histogram === null
+        ? {}
+        : {
+            samples: histogram.count,
+            p50: ms(histogram.percentile(50)),
+            p99: ms(histogram.percentile(99)),
+            max: ms(histogram.max),
+          },
+  };
+  const lines = createInterface({ input: process.stdin });
+  lines.on('line', (line) => {
+    process.stdout.write(`${JSON.stringify(commands[line]?.() ?? { error: 'unknown' })}\n`);
+  });
+  lines.on('close', () => process.exit(0));
+  process.stdout.write(`listening ${port}\n`);
+}

@@ -1,0 +1,51 @@
+// Runs the load generator and insists that every handshake was a full and proper one: a server that
+// drops connections or sends another number of tickets would only look faster.
+import { LineChild } from './process.mjs';
+
+/**
+ * @typedef {object} Load
+ * @property {number} port
+ * @property {string} group
+ * @property {number} count
+ * @property {number} concurrency
+ */
+
+function loadArguments(kit, { port, group, count, concurrency }) {
+  return [
+    ...['--port', String(port), '--group', group, '--count', String(count)],
+    ...['--concurrency', String(concurrency), '--tickets', String(kit.tickets)],
+  ];
+}
+
+function insist(kit, load, result) {
+  const proper =
+    result.failed === 0 && result.truncated === 0 && result.tickets === load.count * kit.tickets;
+  if (!proper) {
+    throw new Error(`not every handshake was proper: ${JSON.stringify(result)}`);
+  }
+  return result;
+}
+
+/** @param {Load} load */
+export async function runLoad(kit, load) {
+  const child = new LineChild(kit.load, loadArguments(kit, load));
+  return insist(kit, load, JSON.parse(await child.next()));
+}
+
+/** Opens all connections, calls `use` while they are idle, and closes them. @param {Load} load */
+export async function holdConnections(kit, load, use) {
+  const args = [...loadArguments(kit, load), '--mode', 'idle', '--hold'];
+  const child = new LineChild(kit.load, args);
+  try {
+    const line = await child.next();
+    if (line !== 'ready') {
+      throw new Error(`the load generator said "${line}"`);
+    }
+    const value = await use();
+    child.endInput();
+    insist(kit, load, JSON.parse(await child.next()));
+    return value;
+  } finally {
+    await child.stop();
+  }
+}

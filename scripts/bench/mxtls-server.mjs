@@ -1,0 +1,73 @@
+// What is measured: a wrappermode listener of mxtls on its native connections, as the engines use
+// them: reading at once, with a time limit, ending when the client ends.
+import { addon } from '../../dist/addon.js';
+import { TlsError } from '../../dist/errors.js';
+import { control, serverOptions } from './control.mjs';
+
+const LEAVE = { floor: -1, ceiling: -1, exclude: 0 };
+const IDLE_LIMIT_MS = 300_000;
+const options = serverOptions();
+
+addon.initialize({
+  makeError: (info) => new TlsError(info),
+  onAccept: (_listener, connection) => {
+    connection.setTimeout(IDLE_LIMIT_MS);
+    connection.readStart();
+  },
+  onHandshakeFailure: () => {},
+  onAcceptError: (_listener, error) => {
+    process.stderr.write(`${error.message}\n`);
+  },
+  onConnect: () => {},
+  onRead: () => {},
+  onEnd: (connection) => connection.end(),
+  onDrain: () => {},
+  onHandshake: () => {},
+  onTimeout: (connection) => connection.destroy(),
+  onClose: () => {},
+  onQuestion: () => {},
+});
+addon.libraryInit('none', '');
+
+const context = addon.createContext({
+  role: 'server',
+  service: 'bench',
+  protocols: { floor: 0x0304, ceiling: 0, exclude: 0 },
+  securityLevel: 0,
+  cipherList: null,
+  groups: options.groups,
+  optionsOn: 0n,
+  optionsOff: 0n,
+  chains: addon.loadChains([options.chain]),
+  askClientCert: false,
+  requireClientCert: false,
+  enableRpk: false,
+  caFile: null,
+  caPath: null,
+  appendDefaultCa: false,
+  verifyDepth: 9,
+  digest: 'sha256',
+  ask: [],
+  keyPrefix: null,
+  tickets: true,
+  acknowledgeSni: false,
+});
+const listener = addon.listen({
+  host: '127.0.0.1',
+  port: 0,
+  path: null,
+  fd: -1,
+  backlog: 4096,
+  reusePort: false,
+  ipv6Only: false,
+  context,
+  tls: {
+    sni: null,
+    cipherList: null,
+    securityLevel: -1,
+    protocols: LEAVE,
+    timeout: IDLE_LIMIT_MS,
+    deadline: IDLE_LIMIT_MS,
+  },
+});
+control(listener.port, options);

@@ -1,0 +1,123 @@
+// The servers that are compared. Each is found once; one that cannot be had carries the reason and
+// appears in the table as not measured.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodeProgram } from '../smoke.mjs';
+import { LineChild } from './process.mjs';
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const PEERS = ['20', '24'];
+
+/**
+ * @typedef {object} Server
+ * @property {string} name                 floor, mxtls, node20, node24
+ * @property {string} version
+ * @property {string | null} missing       why it cannot be measured
+ * @property {readonly string[] | null} lacks  groups its OpenSSL does not know
+ * @property {(settings: Settings) => LineChild} spawn
+ *
+ * @typedef {object} Settings
+ * @property {string} chain
+ * @property {string} groups
+ * @property {boolean} delay               watch the event loop
+ */
+
+/** @returns {Server} */
+function floorServer(kit) {
+  return {
+    name: 'floor',
+    version: `OpenSSL ${kit.openssl}`,
+    missing: null,
+    lacks: [],
+    spawn: ({ chain, groups }) =>
+      new LineChild(kit.floor, [
+        ...['--chain', chain, '--groups', groups, '--tickets', String(kit.tickets)],
+      ]),
+  };
+}
+
+function nodeArguments(script, { chain, groups, delay }) {
+  return [
+    ...[join(HERE, script), '--chain', chain, '--groups', groups],
+    ...(delay ? ['--delay'] : []),
+  ];
+}
+
+/** Loads the package in a child, so that a binary that cannot be loaded is only a reason. */
+function mxtlsServer() {
+  const dist = join(HERE, '..', '..', 'dist', 'addon.js');
+  const script = `
+    const answer = await import(${JSON.stringify(dist)}).then(
+      ({ addon }) => ({ info: addon.libraryInfo() }),
+      (error) => ({ missing: error.message }),
+    );
+    console.log(JSON.stringify(answer));`;
+  const tried = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+  });
+  const { info, missing } =
+    tried.status === 0 ? JSON.parse(tried.stdout) : { missing: 'it does not run here' };
+  return {
+    name: 'mxtls',
+    version: info === undefined ? 'unknown' : `OpenSSL ${info.runtime}, ${info.mode}`,
+    missing: existsSync(dist) ? (missing ?? null) : 'dist/ is missing; run `npm run build`',
+    lacks: [],
+    spawn: (settings) =>
+      new LineChild(process.execPath, nodeArguments('mxtls-server.mjs', settings)),
+  };
+}
+
+/** This node where it is of that release, else the one from npm. */
+function findNode(release) {
+  if (process.versions.node.startsWith(`${release}.`)) {
+    return { program: process.execPath, missing: null };
+  }
+  try {
+    return { program: nodeProgram(release), missing: null };
+  } catch (error) {
+    return { program: '', missing: error.message };
+  }
+}
+
+/** @returns {Server} */
+function nodeServer(kit, release) {
+  const { program, missing } = findNode(release);
+  const asked = spawnSync(program, ['-p', 'JSON.stringify(process.versions)'], {
+    encoding: 'utf8',
+  });
+  const versions = asked.status === 0 ? JSON.parse(asked.stdout) : null;
+  const [major, minor] = (versions?.openssl ?? '0.0').split('.').map(Number);
+  const hasMlKem = major > 3 || (major === 3 && minor >= 5);
+  return {
+    name: `node${release}`,
+    version: versions === null ? 'unknown' : `node ${versions.node}, OpenSSL ${versions.openssl}`,
+    missing: versions === null ? (missing ?? 'it does not run here') : null,
+    lacks: hasMlKem ? [] : ['X25519MLKEM768'],
+    spawn: (settings) =>
+      new LineChild(program, [
+        `--openssl-config=${kit.nodeConfig}`,
+        ...nodeArguments('node-tls-server.mjs', settings),
+      ]),
+  };
+}
+
+/** @returns {Server[]} */
+export function findServers(kit) {
+  return [floorServer(kit), mxtlsServer(), ...PEERS.map((release) => nodeServer(kit, release))];
+}
+
+/** Starts a server, hands it to `use` with its port, and stops it whatever happens. */
+export async function withServer(server, settings, use) {
+  const child = server.spawn(settings);
+  try {
+    const port = /^listening (\d+)$/.exec(await child.next())?.[1];
+    if (port === undefined) {
+      throw new Error(`${server.name} did not say where it listens`);
+    }
+    return await use(child, Number(port));
+  } finally {
+    await child.stop();
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Certificates for tests, made once per machine and library by the openssl program; valid for a
+ * hundred years. Never part of the repository: keys do not belong there.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { openssl, opensslVersion } from './openssl.js';
+
+export interface Certificate {
+  readonly keyFile: string;
+  readonly certFile: string;
+  /** Key and certificate chain in one file, as `tls.chainFiles` wants it. */
+  readonly chainFile: string;
+}
+
+const algorithms = {
+  ecdsa: ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
+  rsa: ['rsa:2048'],
+  ed25519: ['ed25519'],
+  'ml-dsa-65': ['ML-DSA-65'],
+} as const;
+
+export type KeyAlgorithm = keyof typeof algorithms;
+
+const cache = fileURLToPath(
+  new URL(`../../build/test-certificates/${opensslVersion()}/`, import.meta.url),
+);
+
+/** A self-signed certificate for mx.example.com and localhost. */
+export function certificate(algorithm: KeyAlgorithm): Certificate {
+  return make(algorithm, algorithm, '/CN=mx.example.com', [
+    '-addext',
+    'subjectAltName=DNS:mx.example.com,DNS:localhost,IP:127.0.0.1',
+  ]);
+}
+
+/** An authority for {@link issuedCertificate}. */
+export function authority(): Certificate {
+  return make('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', []);
+}
+
+/** A client's certificate, issued by {@link authority}. */
+export function issuedCertificate(): Certificate {
+  const issuer = authority();
+  return make('issued', 'ecdsa', '/CN=client.example.com', [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['-addext', 'basicConstraints=critical,CA:FALSE'],
+  ]);
+}
+
+function make(
+  name: string,
+  algorithm: KeyAlgorithm,
+  subject: string,
+  extra: readonly string[],
+): Certificate {
+  const folder = join(cache, name);
+  if (!existsSync(folder)) {
+    mkdirSync(cache, { recursive: true });
+    const draft = mkdtempSync(join(cache, 'draft-'));
+    generate(draft, algorithm, subject, extra);
+    publish(draft, folder);
+  }
+  return files(folder);
+}
+
+function files(folder: string): Certificate {
+  return {
+    keyFile: join(folder, 'key.pem'),
+    certFile: join(folder, 'cert.pem'),
+    chainFile: join(folder, 'chain.pem'),
+  };
+}
+
+function generate(
+  folder: string,
+  algorithm: KeyAlgorithm,
+  subject: string,
+  extra: readonly string[],
+): void {
+  const { keyFile, certFile, chainFile } = files(folder);
+  openssl(
+    ...['req', '-x509', '-batch', '-noenc', '-days', '36500', '-subj', subject],
+    ...['-newkey', ...algorithms[algorithm], '-keyout', keyFile, '-out', certFile],
+    ...extra,
+  );
+  writeFileSync(chainFile, readFileSync(keyFile, 'utf8') + readFileSync(certFile, 'utf8'));
+}
+
+/** Several test processes may make the same one: the first wins. */
+function publish(draft: string, folder: string): void {
+  try {
+    renameSync(draft, folder);
+  } catch {
+    rmSync(draft, { recursive: true });
+  }
+}

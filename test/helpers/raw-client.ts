@@ -1,0 +1,104 @@
+/**
+ * A client that says exactly what it is told, over a plain socket: for transcripts and for bad manners.
+ */
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+
+export class RawClient {
+  readonly socket: Socket;
+  #text = '';
+  #ended = false;
+  #changed: (() => void) | null = null;
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    this.attach(socket);
+  }
+
+  static async connect(port: number): Promise<RawClient> {
+    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    await once(socket, 'connect');
+    return new RawClient(socket);
+  }
+
+  /** Connects and takes the greeting. */
+  static async greeted(port: number): Promise<RawClient> {
+    const client = await RawClient.connect(port);
+    await client.reply();
+    return client;
+  }
+
+  attach(socket: NodeJS.ReadableStream): void {
+    socket.on('data', (data: Buffer) => {
+      this.#text += data.toString();
+      this.#changed?.();
+    });
+    const end = (): void => {
+      this.#ended = true;
+      this.#changed?.();
+    };
+    socket.on('end', end);
+    socket.on('close', end);
+    socket.on('error', end);
+  }
+
+  send(text: string | Buffer): void {
+    this.socket.write(text);
+  }
+
+  /** Half-close. */
+  end(): void {
+    this.socket.end();
+  }
+
+  /** Closes with RST. */
+  reset(): void {
+    this.socket.resetAndDestroy();
+  }
+
+  /** Says a command and gives the reply to it. */
+  async command(text: string): Promise<string> {
+    this.send(`${text}\r\n`);
+    return this.reply();
+  }
+
+  /** Says commands one by one; the replies in order. */
+  async commands(...texts: readonly string[]): Promise<string[]> {
+    const replies: string[] = [];
+    for (const text of texts) {
+      replies.push(await this.command(text));
+    }
+    return replies;
+  }
+
+  /** The next whole reply, its lines joined by LF. */
+  async reply(): Promise<string> {
+    const found = await this.#until(() => /^(?:\d{3}-.*\r\n)*\d{3}(?: .*)?\r\n/.exec(this.#text));
+    this.#text = this.#text.slice(found[0].length);
+    return found[0].trimEnd().replace(/\r\n/g, '\n');
+  }
+
+  /** All that comes until the server ends. */
+  async rest(): Promise<string> {
+    await this.#until(() => (this.#ended ? true : null));
+    const text = this.#text;
+    this.#text = '';
+    return text;
+  }
+
+  async #until<T>(check: () => T | null): Promise<T> {
+    for (;;) {
+      const found = check();
+      if (found !== null) {
+        return found;
+      }
+      if (this.#ended) {
+        throw new Error(`the server has ended; left: ${JSON.stringify(this.#text)}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+      this.#changed = null;
+    }
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * A storm of handshakes in one environment: clients against a wrappermode listener of its own, without end.
+ * `startStorm(chainFile, onHandshake)` returns a function that stops it. Used by lifecycle tests in
+ * processes and workers of their own, so it imports the built package.
+ */
+import { addon } from '../../dist/addon.js';
+import '../../dist/dispatch.js';
+
+const any = { floor: -1, ceiling: -1, exclude: 0 };
+
+export const plainContext = {
+  role: 'server',
+  service: 'storm',
+  protocols: any,
+  securityLevel: 0,
+  cipherList: null,
+  groups: null,
+  optionsOn: 0n,
+  optionsOff: 0n,
+  chains: null,
+  askClientCert: false,
+  requireClientCert: false,
+  enableRpk: false,
+  caFile: null,
+  caPath: null,
+  appendDefaultCa: false,
+  verifyDepth: 9,
+  digest: 'sha256',
+  ask: [],
+  keyPrefix: null,
+  tickets: true,
+  acknowledgeSni: false,
+};
+
+export const plainTls = {
+  sni: null,
+  cipherList: null,
+  securityLevel: -1,
+  protocols: any,
+  timeout: 20000,
+  deadline: 20000,
+};
+
+export const anyPort = {
+  host: '127.0.0.1',
+  port: 0,
+  path: null,
+  fd: -1,
+  backlog: 128,
+  reusePort: false,
+  ipv6Only: false,
+  context: null,
+  tls: null,
+};
+
+export function startStorm(chainFile, onHandshake, width = 8) {
+  addon.libraryInit('none', '');
+  const chains = addon.loadChains([chainFile]);
+  const server = addon.createContext({ ...plainContext, chains });
+  const client = addon.createContext({ ...plainContext, role: 'client' });
+  const listener = addon.listen({ ...anyPort, context: server, tls: plainTls });
+  const target = { host: '127.0.0.1', port: listener.port, path: null, localAddress: null, timeout: 0 };
+  let running = true;
+  listener.owner = {
+    onAccept(connection) {
+      connection.owner = { onEnd: () => connection.end(), onClose() {}, onRead() {} };
+      connection.readStart();
+    },
+    onHandshakeFailure() {},
+    onAcceptError() {},
+  };
+  const dial = () => {
+    const connection = addon.connect(target);
+    connection.owner = {
+      onConnect(error) {
+        if (error !== null) throw error;
+        connection.startTls(client, plainTls);
+      },
+      onHandshake(error) {
+        if (error !== null) throw error;
+        onHandshake();
+        connection.end();
+        connection.readStart();
+      },
+      onRead() {},
+      onEnd() {},
+      onClose() {
+        if (running) dial();
+      },
+    };
+  };
+  for (let i = 0; i < width; i++) dial();
+  return () => {
+    running = false;
+    listener.close();
+  };
+}

@@ -1,0 +1,306 @@
+import { hostname } from 'node:os';
+import { expect, test } from 'vitest';
+import {
+  checkOptions,
+  engineParameters,
+  resolveSmtp,
+  resolveSmtpd,
+} from '../../lib/config/check.js';
+import { optionsFromParameters, readAssignments } from '../../lib/config/from-parameters.js';
+import type {
+  SmtpdParameters,
+  SmtpdTlsOptions,
+  SmtpParameters,
+  SmtpTlsOptions,
+} from '../../lib/config/options.js';
+import { parameters, parseParameter } from '../../lib/config/parameters.js';
+import { editDistance, nearest } from '../../lib/config/suggest.js';
+
+/** Each lists every field of its interface, else the type check fails; the tests compare them with the table. */
+const smtpdFields: Record<keyof Omit<SmtpdParameters, 'tls'>, true> = {
+  myhostname: true,
+  mailName: true,
+  banner: true,
+  timeout: true,
+  starttlsTimeout: true,
+  messageSizeLimit: true,
+  recipientLimit: true,
+  lineLengthLimit: true,
+};
+
+const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
+  myhostname: true,
+  heloName: true,
+  bindAddress: true,
+  connectTimeout: true,
+  heloTimeout: true,
+  starttlsTimeout: true,
+  mailTimeout: true,
+  rcptTimeout: true,
+  dataInitTimeout: true,
+  dataXferTimeout: true,
+  dataDoneTimeout: true,
+  rsetTimeout: true,
+  quitTimeout: true,
+  lineLengthLimit: true,
+  minimalBackoffTime: true,
+  logTlsFeatureStatus: true,
+};
+
+const libraryFields = {
+  configFile: true,
+  configName: true,
+  highCipherlist: true,
+  mediumCipherlist: true,
+  nullCipherlist: true,
+  eecdhAutoCurves: true,
+  ffdheAutoGroups: true,
+  preemptCipherlist: true,
+  appendDefaultCA: true,
+} as const;
+
+const roleFields = {
+  securityLevel: true,
+  chainFiles: true,
+  wrappermode: true,
+  loglevel: true,
+  protocols: true,
+  mandatoryProtocols: true,
+  ciphers: true,
+  mandatoryCiphers: true,
+  excludeCiphers: true,
+  mandatoryExcludeCiphers: true,
+  fingerprintDigest: true,
+  CAfile: true,
+  CApath: true,
+  enableRpk: true,
+} as const;
+
+const smtpdTlsFields: Record<keyof SmtpdTlsOptions, true> = {
+  ...libraryFields,
+  ...roleFields,
+  receivedHeader: true,
+  askCcert: true,
+  reqCcert: true,
+  ccertVerifydepth: true,
+};
+
+const smtpTlsFields: Record<keyof SmtpTlsOptions, true> = {
+  ...libraryFields,
+  ...roleFields,
+  scertVerifydepth: true,
+  servername: true,
+};
+
+test.each([
+  ['smtpd', smtpdFields, smtpdTlsFields],
+  ['smtp', smtpFields, smtpTlsFields],
+] as const)('table and interfaces of %s are in step', (engine, fields, tlsFields) => {
+  const paths = [...Object.keys(fields), ...Object.keys(tlsFields).map((name) => `tls.${name}`)];
+  expect(
+    engineParameters(engine)
+      .map((row) => row.option)
+      .sort(),
+  ).toEqual(paths.sort());
+});
+
+test('option paths follow from the names', () => {
+  for (const { name, option } of parameters) {
+    const tls = /^(?:smtpd_|smtp_)?tls_(.*)$/.exec(name)?.[1];
+    const rest = tls ?? name.replace(/^smtpd?_/, '');
+    const camel = rest.replace(/_([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
+    expect(option, name).toBe(tls === undefined ? camel : `tls.${camel}`);
+  }
+});
+
+test('names and paths are unique, docs are one line, defaults can be read', () => {
+  expect(new Set(parameters.map((row) => row.name)).size).toBe(parameters.length);
+  for (const row of parameters) {
+    expect(row.doc, row.name).toMatch(/^\S[^\n]{10,}[^.\s]$/);
+    expect(() => parseParameter(row.name, row.default.replace('$myhostname', 'mx'))).not.toThrow();
+  }
+});
+
+test.each([
+  ['smtpd_timeout', '300s', 300_000],
+  ['smtpd_timeout', ' 300 ', 300_000],
+  ['smtpd_timeout', '5M', 300_000],
+  ['smtpd_timeout', '2h', 7_200_000],
+  ['smtpd_timeout', '1d', 86_400_000],
+  ['smtpd_timeout', '1w', 604_800_000],
+  ['smtp_connect_timeout', '0', 0],
+  ['message_size_limit', '0', 0],
+  ['smtpd_tls_enable_rpk', 'Yes', true],
+  ['smtpd_tls_enable_rpk', 'no', false],
+  ['smtpd_tls_chain_files', '/a.pem, /b.pem\n  /c.pem', ['/a.pem', '/b.pem', '/c.pem']],
+  ['smtpd_tls_chain_files', '', []],
+  ['smtpd_tls_exclude_ciphers', 'RC4:3DES, aDSS', ['RC4', '3DES', 'aDSS']],
+  ['smtpd_tls_ciphers', 'export', 'medium'],
+  ['smtpd_tls_security_level', '', 'none'],
+  ['smtpd_tls_security_level', 'verify', 'encrypt'],
+  ['smtp_tls_security_level', '', 'none'],
+  ['smtp_tls_security_level', 'Encrypt', 'encrypt'],
+  ['smtp_tls_protocols', '>=TLSv1.2', '>=TLSv1.2'],
+  ['smtpd_tls_loglevel', '1 certmatch', '1 certmatch'],
+])('%s = %s', (name, text, value) => {
+  expect(parseParameter(name, text)).toEqual(value);
+});
+
+test.each([
+  ['smtpd_timeout', '5 min', /^smtpd_timeout is "5 min"; write a time such as/],
+  ['smtpd_timeout', '0', /^smtpd_timeout is 0s, less than the smallest value 1s/],
+  ['smtpd_timeout', '-1', /^smtpd_timeout is "-1"/],
+  ['smtpd_tls_enable_rpk', 'true', /^smtpd_tls_enable_rpk is "true"; write yes or no/],
+  ['smtpd_recipient_limit', '0', /less than the smallest value 1/],
+  ['smtpd_recipient_limit', '12a', /write a whole number/],
+  ['smtpd_tls_security_level', 'dane', /^smtpd_tls_security_level: invalid TLS level "dane"/],
+  ['smtp_tls_security_level', 'must', /invalid TLS level "must"/],
+  ['smtpd_tls_ciphers', 'ultra', /^smtpd_tls_ciphers: invalid cipher grade "ultra"/],
+  ['smtpd_tls_exclude_ciphers', '!RC4', /^smtpd_tls_exclude_ciphers: invalid exclusion "!RC4"/],
+  ['smtpd_tls_protocols', 'TLS1.2', /^smtpd_tls_protocols: invalid TLS protocol list "TLS1.2"/],
+  ['tls_config_file', ' ', /^tls_config_file must not be empty/],
+  ['smtpd_banner', 'a\r\n250 b', /^smtpd_banner contains a control character/],
+])('%s = "%s" is refused', (name, text, message) => {
+  expect(() => parseParameter(name, text)).toThrow(
+    expect.objectContaining({ code: 'INVALID_PARAMETER', message: expect.stringMatching(message) }),
+  );
+});
+
+test('a misspelt parameter is refused with the nearest name', () => {
+  expect(() => parseParameter('smtpd_tls_chain_file', '/a')).toThrow(
+    expect.objectContaining({
+      code: 'UNKNOWN_OPTION',
+      message: 'unknown parameter "smtpd_tls_chain_file"; did you mean "smtpd_tls_chain_files"?',
+    }),
+  );
+  expect(() => parseParameter('colour', 'red')).toThrow(/^unknown parameter "colour"$/);
+});
+
+test('assignments are split at the first equals sign, later ones win', () => {
+  expect([...readAssignments(['a=1', 'b = x=y ', '{ c = 3 }', 'a=2', 'd='])]).toEqual([
+    ['a', '2'],
+    ['b', 'x=y'],
+    ['c', '3'],
+    ['d', ''],
+  ]);
+  expect(() => readAssignments(['smtp_tls_loglevel'])).toThrow(
+    expect.objectContaining({ code: 'COMMAND_LINE' }),
+  );
+});
+
+test('parameters become options of both engines, general ones of each', () => {
+  const options = optionsFromParameters(
+    readAssignments([
+      'myhostname=mx.example.com',
+      'smtpd_tls_security_level=fingerprint',
+      'smtpd_tls_CAfile=/ca.pem',
+      'smtp_tls_loglevel=1',
+      'tls_config_file=/ssl.cnf',
+      'tls_config_name=mail',
+      `smtpd_banner=$myhostname ESMTP $$ \${mail_name} $(mail_name)`,
+    ]),
+  );
+  const library = { configFile: '/ssl.cnf', configName: 'mail' };
+  expect(options).toEqual({
+    smtpd: {
+      myhostname: 'mx.example.com',
+      banner: 'mx.example.com ESMTP $ mxtls mxtls',
+      tls: { securityLevel: 'encrypt', CAfile: '/ca.pem', ...library },
+    },
+    smtp: { myhostname: 'mx.example.com', tls: { loglevel: '1', ...library } },
+    library,
+    warnings: ['smtpd_tls_security_level: unsupported TLS level "fingerprint", using "encrypt"'],
+  });
+});
+
+test('a parameter that nothing acts upon yet says so', () => {
+  const { warnings } = optionsFromParameters(readAssignments(['smtpd_tls_received_header=yes']));
+  expect(warnings).toEqual(['smtpd_tls_received_header has no effect in this version']);
+});
+
+test.each([
+  ['smtpd_banner=$smtpd_banner', /refers to itself: smtpd_banner -> smtpd_banner/],
+  ['smtpd_banner=$foo', /"\$foo" is no parameter; write "\$\$" for a dollar sign/],
+  ['smtpd_banner=a $', /"\$" is no parameter/],
+  [`smtpd_banner=\${stress?x}`, /is no parameter/],
+])('%s is refused', (assignment, message) => {
+  expect(() => optionsFromParameters(readAssignments([assignment]))).toThrow(message);
+});
+
+test('options get the defaults of the table', () => {
+  const smtpd = resolveSmtpd({ myhostname: 'mx.example.com', tls: { securityLevel: 'may' } });
+  expect(smtpd).toMatchObject({
+    banner: 'mx.example.com ESMTP mxtls',
+    timeout: 300_000,
+    messageSizeLimit: 10_240_000,
+    tls: { securityLevel: 'may', protocols: '>=TLSv1', chainFiles: [], ccertVerifydepth: 9 },
+  });
+  expect(resolveSmtpd({}).myhostname).toBe(hostname());
+  expect(resolveSmtp({ myhostname: 'client.example.com' }).heloName).toBe('client.example.com');
+  expect(resolveSmtp({}).tls.securityLevel).toBe('may');
+});
+
+test('a library configuration that was not asked for stays open', () => {
+  expect(resolveSmtpd({}).tls).not.toHaveProperty('configFile');
+  expect(resolveSmtpd({ tls: { configFile: 'default' } }).tls.configFile).toBe('default');
+});
+
+test('a private OpenSSL configuration file sets the protocol bounds unless the options do', () => {
+  const configFile = '/etc/mxtls/openssl.cnf';
+  expect(resolveSmtpd({ tls: { configFile } }).tls).toMatchObject({
+    protocols: '',
+    mandatoryProtocols: '',
+  });
+  expect(resolveSmtp({ tls: { configFile, protocols: '>=TLSv1' } }).tls).toMatchObject({
+    protocols: '>=TLSv1',
+    mandatoryProtocols: '',
+  });
+  expect(resolveSmtp({ tls: { configFile: 'default' } }).tls.protocols).toBe('>=TLSv1');
+});
+
+test.each([
+  [{ tls: { chainFile: [] } }, 'unknown option "tls.chainFile"; did you mean "tls.chainFiles"?'],
+  [{ chainFiles: [] }, 'unknown option "chainFiles"; did you mean "tls.chainFiles"?'],
+  [
+    { smtpd_tls_chain_files: [] },
+    'unknown option "smtpd_tls_chain_files"; did you mean "tls.chainFiles"?',
+  ],
+  [{ onmail: 1 }, 'unknown option "onmail"; did you mean "onMail"?'],
+  [{ tls: { CaFile: '' } }, 'unknown option "tls.CaFile"; did you mean "tls.CAfile"?'],
+  [{ constructor: 1 }, 'unknown option "constructor"'],
+])('misspelt option %o', (options, message) => {
+  expect(() => checkOptions(options, 'smtpd', ['onMail'])).toThrow(
+    expect.objectContaining({ class: 'usage', code: 'UNKNOWN_OPTION', message }),
+  );
+});
+
+test.each([
+  [{ timeout: '300s' }, 'timeout is a string; give a number of milliseconds'],
+  [{ timeout: Number.NaN }, 'timeout is a number; give a number of milliseconds'],
+  [{ timeout: 300 }, 'timeout is 0.3s, less than the smallest value 1s'],
+  [{ tls: null }, 'tls is not an object; write tls: { securityLevel: ..., chainFiles: [...] }'],
+  [{ tls: { chainFiles: '/a.pem' } }, 'tls.chainFiles is a string; give an array of strings'],
+  [{ tls: { enableRpk: 'yes' } }, 'tls.enableRpk is a string; give true or false'],
+  [{ tls: { securityLevel: null } }, 'tls.securityLevel is null; give a string'],
+  [
+    { tls: { securityLevel: 'must' } },
+    'tls.securityLevel: invalid TLS level "must"; use none, may or encrypt',
+  ],
+])('wrong option %o', (options, message) => {
+  expect(() => checkOptions(options, 'smtpd')).toThrow(
+    expect.objectContaining({ class: 'usage', code: 'INVALID_PARAMETER', message }),
+  );
+});
+
+test('options that are undefined count as absent', () => {
+  expect(resolveSmtpd({ timeout: undefined, tls: undefined } as never).timeout).toBe(300_000);
+});
+
+test('the edit distance counts insertions, deletions and replacements', () => {
+  expect(editDistance('kitten', 'sitting')).toBe(3);
+  expect(editDistance('', 'abc')).toBe(3);
+  expect(editDistance('same', 'same')).toBe(0);
+  expect(nearest('SMTP_tls_logevel', ['smtp_tls_loglevel', 'smtpd_tls_loglevel'])).toBe(
+    'smtp_tls_loglevel',
+  );
+});

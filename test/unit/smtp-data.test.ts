@@ -1,0 +1,202 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { DataDecoder } from '../../lib/smtp/data-decoder.js';
+import { DataEncoder } from '../../lib/smtp/data-encoder.js';
+import { OutputBuffer } from '../../lib/smtp/output-buffer.js';
+import { bytewise, cut, whole } from '../helpers/pieces.js';
+
+interface Decoded {
+  readonly message: string;
+  /** What came behind the end. */
+  readonly rest: string;
+  readonly done: boolean;
+  readonly bareLf: boolean;
+}
+
+function decode(pieces: readonly Buffer[]): Decoded {
+  const decoder = new DataDecoder();
+  let message = '';
+  let rest = '';
+  for (const piece of pieces) {
+    const out = new OutputBuffer(1);
+    const used = decoder.push(piece, 0, piece.length, out);
+    message += out.finish().toString('latin1');
+    rest += piece.toString('latin1', used);
+  }
+  expect(decoder.bytes).toBe(message.length);
+  return { message, rest, done: decoder.done, bareLf: decoder.sawBareLf };
+}
+
+
+function encode(pieces: readonly Buffer[], stuff = true): string {
+  const encoder = new DataEncoder(stuff);
+  const out = pieces.map((piece) => Buffer.from(encoder.push(piece)));
+  return Buffer.concat([...out, encoder.finish()]).toString('latin1');
+}
+
+/** Line ends as the wire has them. */
+function normalised(text: string): string {
+  const lines = text.replace(/\r\n/g, '\n').replace(/\r/g, ' ').replace(/\n/g, '\r\n');
+  return lines === '' || lines.endsWith('\r\n') ? lines : `${lines}\r\n`;
+}
+
+describe.each([
+  ['in one read', whole],
+  ['byte by byte', bytewise],
+])('DataDecoder, %s', (_, split) => {
+  test('takes a message out and leaves what follows', () => {
+    expect(decode(split('Subject: x\r\n\r\nHello\r\n.\r\nQUIT\r\n'))).toEqual({
+      message: 'Subject: x\r\n\r\nHello\r\n',
+      rest: 'QUIT\r\n',
+      done: true,
+      bareLf: false,
+    });
+  });
+
+  test('an empty message is a dot alone', () => {
+    expect(decode(split('.\r\n'))).toMatchObject({ message: '', done: true });
+  });
+
+  test('removes one leading dot', () => {
+    expect(decode(split('..a\r\n...\r\n.b\r\na.b.\r\n.\r\n')).message).toBe(
+      '.a\r\n..\r\nb\r\na.b.\r\n',
+    );
+  });
+
+  test('a dot, a CR and something else are content', () => {
+    expect(decode(split('.\rx\r\n.\r\r\n.\r\n')).message).toBe('\rx\r\n\r\r\n');
+  });
+
+  test('a bare LF becomes CRLF and is told', () => {
+    expect(decode(split('a\nb\n\nc\r\n.\r\n'))).toEqual({
+      message: 'a\r\nb\r\n\r\nc\r\n',
+      rest: '',
+      done: true,
+      bareLf: true,
+    });
+  });
+
+  test('a stray CR ends no line', () => {
+    expect(decode(split('a\r.\rb\r\n.\r\n')).message).toBe('a\r.\rb\r\n');
+  });
+
+  // SMTP smuggling, CVE-2023-51764: each of these has ended a message for some server.
+  test.each([
+    ['LF . LF', 'x\n.\nMAIL FROM:<evil@example>\r\n'],
+    ['LF . CRLF', 'x\n.\r\nMAIL FROM:<evil@example>\r\n'],
+    ['CRLF . LF', 'x\r\n.\nMAIL FROM:<evil@example>\r\n'],
+    ['CR . CR', 'x\r.\rMAIL FROM:<evil@example>\r\n'],
+    ['CR . CRLF', 'x\r.\r\nMAIL FROM:<evil@example>\r\n'],
+    ['CRLF . CR', 'x\r\n.\rMAIL FROM:<evil@example>\r\n'],
+    ['CRLF . CR CR LF', 'x\r\n.\r\r\nMAIL FROM:<evil@example>\r\n'],
+    ['CR CRLF . CRLF', 'x\r\r\n.\r\nMAIL FROM:<evil@example>\r\n'],
+    ['CRLF NUL . CRLF', 'x\r\n\0.\r\nMAIL FROM:<evil@example>\r\n'],
+    ['CRLF . NUL CRLF', 'x\r\n.\0\r\nMAIL FROM:<evil@example>\r\n'],
+    ['LF CR . CRLF', 'x\n\r.\r\nMAIL FROM:<evil@example>\r\n'],
+    ['CR LF CR . CR LF CR', 'x\r\n\r.\r\n\rMAIL FROM:<evil@example>\r\n'],
+  ])('smuggling: %s is no end of the message', (name, text) => {
+    // CR CRLF has a true CRLF in it: the one vector that is an end by the letter of RFC 5321.
+    const isEnd = name === 'CR CRLF . CRLF';
+    const { done, message } = decode(split(text));
+    expect(done).toBe(isEnd);
+    expect(message.includes('MAIL FROM')).toBe(!isEnd);
+  });
+
+  test('after a dot between other line ends the true end still counts', () => {
+    expect(decode(split('x\n.\r\n.\r\nNOOP\r\n'))).toMatchObject({
+      message: 'x\r\n\r\n',
+      rest: 'NOOP\r\n',
+      done: true,
+    });
+  });
+});
+
+describe('DataDecoder', () => {
+  test('throws away without a place to put it, and counts', () => {
+    const decoder = new DataDecoder();
+    const data = Buffer.from('..a\r\nb\n.\r\n.\r\nX');
+    expect(decoder.push(data, 0, data.length, null)).toBe(data.length - 1);
+    expect(decoder.bytes).toBe('.a\r\nb\r\n\r\n'.length);
+  });
+
+  test('looks at nothing beyond the part it was given', () => {
+    const decoder = new DataDecoder();
+    const slab = Buffer.from('ab\r\n.\r\nstale\n.\n');
+    const out = new OutputBuffer(8);
+    expect(decoder.push(slab, 0, 2, out)).toBe(2);
+    expect(decoder.push(slab, 2, 4, out)).toBe(4);
+    expect(out.finish().toString()).toBe('ab\r\n');
+    expect(decoder.done).toBe(false);
+  });
+});
+
+describe.each([
+  ['in one piece', whole],
+  ['byte by byte', bytewise],
+])('DataEncoder, %s', (_, split) => {
+  test.each([
+    ['', '.\r\n'],
+    ['a', 'a\r\n.\r\n'],
+    ['a\r\n', 'a\r\n.\r\n'],
+    ['a\n', 'a\r\n.\r\n'],
+    ['.', '..\r\n.\r\n'],
+    ['.\n', '..\r\n.\r\n'],
+    ['a\n.\nb', 'a\r\n..\r\nb\r\n.\r\n'],
+    ['a\r\n.b\r\n..c\r\n', 'a\r\n..b\r\n...c\r\n.\r\n'],
+    ['\n\n', '\r\n\r\n.\r\n'],
+    ['a.b', 'a.b\r\n.\r\n'],
+    ['a\r', 'a \r\n.\r\n'],
+    ['a\r\r\nb', 'a \r\nb\r\n.\r\n'],
+    ['\r.\r', ' . \r\n.\r\n'],
+    ['a\n\r.\n', 'a\r\n .\r\n.\r\n'],
+  ])('%j leaves as %j', (text, wire) => {
+    expect(encode(split(text))).toBe(wire);
+  });
+
+  // The outgoing side of SMTP smuggling: nothing but CRLF may look like a line end to anybody.
+  test('smuggling: nothing but CRLF line ends and stuffed dots goes out', () => {
+    const wire = encode(split('x\r.\r\ny\n.\nz\r\n.\r\nMAIL FROM:<evil@example>\r\n'));
+    expect(wire.slice(0, -5)).not.toMatch(/(^|[^\r])\n|\r(?!\n)|\n\.(?!\.)/);
+    expect(wire.endsWith('\r\n.\r\n')).toBe(true);
+  });
+});
+
+describe('DataEncoder', () => {
+  test('passes a clean chunk through uncopied', () => {
+    const chunk = Buffer.from('Subject: x\r\n\r\nbody\r\n');
+    expect(new DataEncoder().push(chunk)).toBe(chunk);
+  });
+
+  test('without dots only the line ends are put right', () => {
+    expect(encode(whole('a\n.b\r'), false)).toBe('a\r\n.b \r\n');
+    expect(encode(whole('a\r\n'), false)).toBe('a\r\n');
+    expect(encode(whole(''), false)).toBe('');
+  });
+
+  const content = fc.string({ unit: fc.constantFrom('a', '.', '\r', '\n', '\r\n'), maxLength: 60 });
+  const sizes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 8 });
+
+  test('property: what is encoded is decoded to the normalised message, however it is cut', () => {
+    fc.assert(
+      fc.property(content, sizes, sizes, (text, cutIn, cutOut) => {
+        const wire = encode(cut(Buffer.from(text), cutIn));
+        expect(decode(cut(Buffer.from(wire), cutOut))).toEqual({
+          message: normalised(text),
+          rest: '',
+          done: true,
+          bareLf: false,
+        });
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test('property: a decoder fed in any pieces gives the same as in one', () => {
+    fc.assert(
+      fc.property(content, sizes, (text, cuts) => {
+        expect(decode(cut(Buffer.from(text), cuts))).toEqual(decode(whole(text)));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+});
