@@ -14,12 +14,12 @@
     X(USAGE, INVALID_ARGUMENT, "invalid argument")                                                 \
     X(USAGE, INVALID_STATE, "the operation is not possible in this state")                         \
     X(USAGE, LIBRARY_INIT_CONFLICT, "the TLS library is initialised with other settings already")  \
-    X(USAGE, UNKNOWN_OPTION, "unknown option")                                             /*lib*/ \
-    X(USAGE, INVALID_PARAMETER, "invalid parameter value")                                 /*lib*/ \
-    X(USAGE, COMMAND_LINE, "wrong command line")                                           /*lib*/ \
+    X(USAGE, UNKNOWN_OPTION, "unknown option")             /*lib*/                                 \
+    X(USAGE, INVALID_PARAMETER, "invalid parameter value") /*lib*/                                 \
+    X(USAGE, COMMAND_LINE, "wrong command line")           /*lib*/                                 \
     /* config: the operator's files and machine */                                                 \
-    X(CONFIG, ADDON_NOT_FOUND, "the native addon was not found")                           /*lib*/ \
-    X(CONFIG, ADDON_UNUSABLE, "the native addon cannot be used here")                      /*lib*/ \
+    X(CONFIG, ADDON_NOT_FOUND, "the native addon was not found")      /*lib*/                      \
+    X(CONFIG, ADDON_UNUSABLE, "the native addon cannot be used here") /*lib*/                      \
     X(CONFIG, LIBRARY_TOO_OLD, "OpenSSL 3.5 or newer is needed")                                   \
     X(CONFIG, LIBRARY_INIT_FAILED, "the TLS library could not be initialised")                     \
     X(CONFIG, CONFIG_FILE, "the OpenSSL configuration file cannot be used")                        \
@@ -34,8 +34,8 @@
     X(CONFIG, BAD_GROUPS, "the key exchange groups cannot be set")                                 \
     X(CONFIG, BAD_DIGEST, "the digest algorithm is not known")                                     \
     X(CONFIG, CA_LOAD, "the trusted CA certificates cannot be loaded")                             \
-    X(CONFIG, MAIN_CF, "the configuration file cannot be used")                            /*lib*/ \
-    X(CONFIG, NO_SERVER_CERTS, "no server certificates")                                   /*lib*/ \
+    X(CONFIG, MAIN_CF, "the configuration file cannot be used") /*lib*/                            \
+    X(CONFIG, NO_SERVER_CERTS, "no server certificates")        /*lib*/                            \
     X(CONFIG, LISTEN_FAILED, "cannot listen")                                                      \
     /* io: the system said no */                                                                   \
     X(IO, CONNECT_FAILED, "cannot connect")                                                        \
@@ -55,7 +55,7 @@
     X(PROTOCOL, TLS_HANDSHAKE, "the TLS handshake failed")                                         \
     X(PROTOCOL, TLS_PROTOCOL, "the peer broke the TLS protocol")                                   \
     X(PROTOCOL, EARLY_PLAINTEXT, "the peer sent plaintext ahead of the TLS handshake")             \
-    X(PROTOCOL, SMTP_PROTOCOL, "the peer broke the SMTP protocol")                         /*lib*/ \
+    X(PROTOCOL, SMTP_PROTOCOL, "the peer broke the SMTP protocol") /*lib*/                         \
     /* internal: not the peer, not the operator */                                                 \
     X(INTERNAL, OUT_OF_MEMORY, "out of memory")                                                    \
     X(INTERNAL, OPENSSL, "an OpenSSL call failed unexpectedly")                                    \

@@ -14,6 +14,7 @@
  *
  * Owns the SSL_CTX and the digest. A failure is the operator's configuration, or lack of memory.
  */
+#include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -336,6 +337,12 @@ static glue_status configure_client(glue_context *context, const glue_context_pr
 
 /* ------------------------------------------------------------------ life */
 
+/* One more than asked for, as Postfix sets it. */
+static int certificates_allowed(int verify_depth)
+{
+    return verify_depth < 0 ? 0 : verify_depth == INT_MAX ? INT_MAX : verify_depth + 1;
+}
+
 typedef glue_status (*context_step)(glue_context *context, const glue_context_props *props,
                                     glue_error *err);
 
@@ -352,7 +359,7 @@ static glue_status configure(glue_context *context, const glue_context_props *pr
     /* Lenient settings from a default configuration file may have left complaints. */
     ERR_clear_error();
     SSL_CTX_set_session_cache_mode(context->ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_verify_depth(context->ctx, props->verify_depth + 1);
+    SSL_CTX_set_verify_depth(context->ctx, certificates_allowed(props->verify_depth));
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         if (steps[i](context, props, err) != GLUE_OK) {
             return GLUE_ERROR;
@@ -367,4 +374,6 @@ static void context_destroy(glue_context *context)
     SSL_CTX_free(context->ctx);
     EVP_MD_free(context->digest);
     OPENSSL_free(context);
+    /* SSL_CTX_free() allocates, too, and complains where it gets nothing. */
+    ERR_clear_error();
 }

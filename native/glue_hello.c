@@ -114,7 +114,7 @@ static bool note_server_name(struct glue_conn *conn)
 
 static bool server_allows_tls13(SSL *ssl)
 {
-    int ceiling = SSL_get_max_proto_version(ssl);
+    int ceiling = (int)SSL_get_max_proto_version(ssl);
     return (SSL_get_options(ssl) & SSL_OP_NO_TLSv1_3) == 0 &&
            (ceiling == 0 || ceiling >= TLS1_3_VERSION);
 }

@@ -40,7 +40,7 @@ glue_status glue_error_openssl(glue_error *err, glue_error_code code, const char
 
 /* ------------------------------------------------------------------ openssl_glue.c */
 
-/* SSL ex_data index of the glue_conn; valid once the library is initialised. */
+/* SSL ex_data index of the glue_conn; -1 before the library is initialised or where that failed. */
 int glue_library_conn_index(void);
 
 /* The connection of an SSL inside a callback; NULL only for handles that are not ours. */
@@ -127,7 +127,7 @@ typedef enum glue_mode {
 
 /* What the ClientHello gate remembers: the callback runs again after retries. */
 typedef struct glue_hello {
-    unsigned asked;               /* GLUE_ASK_* bits that have been answered */
+    unsigned asked; /* GLUE_ASK_* bits that have been answered */
     bool has_key_name;
     unsigned char key_name[16];   /* of the offered ticket */
     unsigned char session_id[32]; /* of the offered stateful session */

@@ -13,7 +13,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <openssl/conf.h>
@@ -246,12 +245,13 @@ static glue_status make_index(glue_error *err)
 /* Called once, with the lock held. */
 static glue_status init_first(const char *file, const char *name, glue_error *err)
 {
-    char *own_file = strdup(file);
-    char *own_name = strdup(name);
+    char *own_file = OPENSSL_strdup(file);
+    char *own_name = OPENSSL_strdup(name);
     if (own_file == NULL || own_name == NULL) {
-        free(own_file);
-        free(own_name);
-        return glue_error_set(err, GLUE_E_OUT_OF_MEMORY, NULL);
+        OPENSSL_free(own_file);
+        OPENSSL_free(own_name);
+        /* The one failure that is not remembered: nothing has been done. */
+        return glue_error_openssl(err, GLUE_E_OUT_OF_MEMORY, NULL);
     }
     library.config_file = own_file;
     library.config_name = own_name;

@@ -168,18 +168,18 @@ typedef struct glue_context_props {
     const char *groups;       /* lent; NULL = the library's or the configuration file's */
     uint64_t options_on;      /* further SSL_OP_* bits */
     uint64_t options_off;
-    glue_chains *chains;        /* lent (the context takes a reference); NULL = none */
-    bool ask_client_cert;       /* server: request a certificate, never abort without */
-    bool require_client_cert;   /* enters the session-id context; enforced after the handshake */
-    bool enable_rpk;            /* accept the peer's raw public key (RFC 7250) */
-    const char *ca_file;        /* lent; NULL or "" = none */
-    const char *ca_path;        /* lent; NULL or "" = none */
-    bool append_default_ca;     /* only together with one of the two */
-    int verify_depth;           /* number of CA certificates allowed */
-    const char *digest;         /* lent; fingerprints; NULL = "sha256" */
-    unsigned ask;               /* server: GLUE_ASK_* bits */
+    glue_chains *chains;         /* lent (the context takes a reference); NULL = none */
+    bool ask_client_cert;        /* server: request a certificate, never abort without */
+    bool require_client_cert;    /* enters the session-id context; enforced after the handshake */
+    bool enable_rpk;             /* accept the peer's raw public key (RFC 7250) */
+    const char *ca_file;         /* lent; NULL or "" = none */
+    const char *ca_path;         /* lent; NULL or "" = none */
+    bool append_default_ca;      /* only together with one of the two */
+    int verify_depth;            /* number of CA certificates allowed */
+    const char *digest;          /* lent; fingerprints; NULL = "sha256" */
+    unsigned ask;                /* server: GLUE_ASK_* bits */
     unsigned char key_prefix[8]; /* ticket key names of this cluster; asked for with TICKET_KEY */
-    bool tickets;         /* server: one session ticket per full handshake */
+    bool tickets;                /* server: one session ticket per full handshake */
     bool acknowledge_sni; /* server: valid server names are acknowledged and noted (SNI maps) */
 } glue_context_props;
 
@@ -200,10 +200,14 @@ typedef struct glue_tls_props {
 
 #define GLUE_TLS_PROPS_DEFAULT                                                                     \
     {                                                                                              \
-        NULL, NULL, -1, {-1, -1, 0}                                                                \
+        NULL, NULL, -1,                                                                            \
+        {                                                                                          \
+            -1, -1, 0                                                                              \
+        }                                                                                          \
     }
 
-/* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned. */
+/* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned.
+ */
 glue_conn *glue_conn_new(int fd, glue_error *err);
 
 /*

@@ -146,23 +146,20 @@ Napi::Value parse_chains(const Info &info)
     Napi::Uint8Array pem = info[0].As<Napi::Uint8Array>();
     std::string origin = info[1].As<Napi::String>();
     glue_error err;
-    glue_chains *chains =
-        glue_chains_parse(pem.Data(), pem.ByteLength(), origin.c_str(), &err);
+    glue_chains *chains = glue_chains_parse(pem.Data(), pem.ByteLength(), origin.c_str(), &err);
     return made_chains(environment, chains, err);
 }
 
 Napi::Value create_context(const Info &info)
 {
     Environment *environment = environment_of(info);
-    return environment == nullptr ? info.Env().Undefined()
-                                  : Context::create(environment, info[0]);
+    return environment == nullptr ? info.Env().Undefined() : Context::create(environment, info[0]);
 }
 
 Napi::Value listen(const Info &info)
 {
     Environment *environment = environment_of(info);
-    return environment == nullptr ? info.Env().Undefined()
-                                  : Listener::listen(environment, info[0]);
+    return environment == nullptr ? info.Env().Undefined() : Listener::listen(environment, info[0]);
 }
 
 Napi::Value connect(const Info &info)

@@ -91,8 +91,8 @@ Napi::Value Connection::adopt(Environment *environment, Napi::Value value)
     return open(environment, conn);
 }
 
-glue_conn *Connection::begin_connect(Environment *environment, Napi::Value props,
-                                     uint64_t *timeout, bool *pending)
+glue_conn *Connection::begin_connect(Environment *environment, Napi::Value props, uint64_t *timeout,
+                                     bool *pending)
 {
     Fields fields(environment, props, "connect properties");
     std::string host = fields.text_or_null("host");
@@ -101,8 +101,8 @@ glue_conn *Connection::begin_connect(Environment *environment, Napi::Value props
     int port = static_cast<int>(fields.integer("port", 0, 65535));
     *timeout = static_cast<uint64_t>(fields.integer("timeout", 0, kMaxMs));
     Address address, source;
-    if (fields.ok() && !(path.empty() ? address_of_ip(host, port, &address)
-                                      : address_of_path(path, &address))) {
+    if (fields.ok() &&
+        !(path.empty() ? address_of_ip(host, port, &address) : address_of_path(path, &address))) {
         fields.fail(path.empty() ? "host" : "path", "an IP address (or a path that fits)");
     }
     if (fields.ok() && !local.empty() && !address_of_ip(local, 0, &source)) {
@@ -370,8 +370,7 @@ void Connection::flush_pending()
     napi_get_reference_value(environment_->env(), pending_, &array);
     size_t length = 0;
     void *data = nullptr;
-    napi_get_typedarray_info(environment_->env(), array, nullptr, &length, &data, nullptr,
-                             nullptr);
+    napi_get_typedarray_info(environment_->env(), array, nullptr, &length, &data, nullptr, nullptr);
     size_t rest = length > pending_offset_ ? length - pending_offset_ : 0;
     size_t written = 0;
     glue_error err;

@@ -85,13 +85,12 @@ Napi::Function Chains::define_class(Napi::Env env)
 Napi::Value Chains::make(Environment *environment, glue_chains *owned)
 {
     Napi::Env env = environment->env();
-    Napi::Object object = wrap(environment, environment->get_class(Class::chains),
-                               std::make_unique<Chains>(owned));
+    Napi::Object object =
+        wrap(environment, environment->get_class(Class::chains), std::make_unique<Chains>(owned));
     size_t count = glue_chains_count(owned);
     Napi::Array types = Napi::Array::New(env, count);
     for (size_t i = 0; i < count; i++) {
-        types[static_cast<uint32_t>(i)] =
-            Napi::String::New(env, glue_chains_key_type(owned, i));
+        types[static_cast<uint32_t>(i)] = Napi::String::New(env, glue_chains_key_type(owned, i));
     }
     types.Freeze();
     object.Set("keyTypes", types);

@@ -275,9 +275,9 @@ void Environment::call(Callback which, std::initializer_list<napi_value> argumen
     open_callback_scope();
     Napi::HandleScope scope(env_);
     napi_value result = nullptr;
-    napi_status status = napi_call_function(
-        env_, resource_.Value(), callbacks_[static_cast<size_t>(which)].Value(), arguments.size(),
-        arguments.begin(), &result);
+    napi_status status =
+        napi_call_function(env_, resource_.Value(), callbacks_[static_cast<size_t>(which)].Value(),
+                           arguments.size(), arguments.begin(), &result);
     if (status == napi_ok) {
         return;
     }

@@ -136,8 +136,8 @@ class Environment {
     UvHandle<uv_timer_t> uv_timer_;
     uint64_t timer_expiry_ = kNever;
     bool in_turn_ = false;
-    bool gone_ = false;  /* being torn down */
-    bool mute_ = false;  /* JavaScript cannot run any more, though turns still come */
+    bool gone_ = false; /* being torn down */
+    bool mute_ = false; /* JavaScript cannot run any more, though turns still come */
     bool referenced_ = true;
     int handles_left_ = 2;
     napi_async_cleanup_hook_handle cleanup_ = nullptr;

@@ -95,8 +95,8 @@ template <typename T> class ObjectWrap {
 
     template <Method method> static napi_property_descriptor method_of(const char *name)
     {
-        return {name, nullptr, &call<method>, nullptr, nullptr, nullptr, napi_default_method,
-                nullptr};
+        return {name,    nullptr, &call<method>,       nullptr,
+                nullptr, nullptr, napi_default_method, nullptr};
     }
 
     template <Method method> static napi_property_descriptor getter_of(const char *name)

@@ -20,7 +20,8 @@ uint64_t now_ms()
 {
     timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
-    return static_cast<uint64_t>(time.tv_sec) * 1000 + static_cast<uint64_t>(time.tv_nsec) / 1000000;
+    return static_cast<uint64_t>(time.tv_sec) * 1000 +
+           static_cast<uint64_t>(time.tv_nsec) / 1000000;
 }
 
 Watch::~Watch()

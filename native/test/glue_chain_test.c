@@ -449,6 +449,31 @@ static bool load_attempt(glue_error *error)
     return done;
 }
 
+static glue_chains *fault_chains;
+static SSL_CTX *fault_ctx;
+
+static bool install_attempt(glue_error *error)
+{
+    SSL *ssl = SSL_new(fault_ctx);
+    bool done = ssl != NULL && glue_chains_install_handle(fault_chains, ssl);
+    if (!done) {
+        glue_error_openssl(error, GLUE_E_OPENSSL, NULL);
+    }
+    SSL_free(ssl);
+    ERR_clear_error();
+    return done;
+}
+
+static void no_allocation_that_fails_while_installing_does_harm(void)
+{
+    fault_chains =
+        parse(testlib_text("%s%s", testlib_pem_chain(with_issuers), testlib_pem_chain(ec)));
+    fault_ctx = SSL_CTX_new(TLS_server_method());
+    testlib_faults_each(install_attempt, 1);
+    SSL_CTX_free(fault_ctx);
+    glue_chains_free(fault_chains);
+}
+
 static void no_allocation_that_fails_does_harm(void)
 {
     fault_files[0] = testlib_file("f1.pem", testlib_pem_chain(with_issuers));
@@ -487,6 +512,8 @@ static const test_case cases[] = {
     {"the last of many threads frees it", the_last_of_many_threads_frees_it},
     {"nothing is fine to free and share", nothing_is_fine_to_free_and_share},
     {"no allocation that fails does harm", no_allocation_that_fails_does_harm},
+    {"no allocation that fails while installing does harm",
+     no_allocation_that_fails_while_installing_does_harm},
 };
 
 int main(void)

@@ -173,18 +173,27 @@ static void options_take_effect(void)
     testlib_child(options_child, NULL);
 }
 
-/* A handshake with an RSA key under the process's configuration. */
-static glue_snapshot handshake(void)
+/* A handshake with an RSA key under the process's configuration; false where it fails. */
+static bool try_handshake(glue_context *server, glue_context *client, glue_snapshot *snapshot)
 {
     test_pair pair;
+    bool done = server != NULL && client != NULL && testlib_pair(&pair, server, client, NULL);
+    if (done) {
+        done = glue_conn_snapshot(pair.server.conn, snapshot);
+    }
+    if (server != NULL && client != NULL) {
+        testlib_pair_close(&pair);
+    }
+    return done;
+}
+
+static glue_snapshot handshake(void)
+{
     glue_snapshot snapshot = {0};
     glue_chains *chains = testlib_chains(testlib_self_signed("RSA", "mx.example.com"), NULL, NULL);
     glue_context *server = context_of(GLUE_SERVER, chains);
     glue_context *client = context_of(GLUE_CLIENT, NULL);
-    if (EXPECT(testlib_pair(&pair, server, client, NULL))) {
-        EXPECT(glue_conn_snapshot(pair.server.conn, &snapshot));
-    }
-    testlib_pair_close(&pair);
+    EXPECT(try_handshake(server, client, &snapshot));
     glue_context_free(server);
     glue_context_free(client);
     glue_chains_free(chains);
@@ -570,6 +579,23 @@ static void the_library_describes_itself(void)
 
 /* ------------------------------------------------------------------ allocation faults */
 
+/* OpenSSL may have lost algorithms, so it may fail now; but not work with other settings. */
+static void expect_nothing_else_than_p384(void)
+{
+    glue_snapshot snapshot = {0};
+    glue_context_props props = testlib_props(GLUE_CLIENT);
+    glue_context *client = glue_context_new(&props, &err);
+    props = testlib_props(GLUE_SERVER);
+    props.chains = testlib_chains(testlib_self_signed("RSA", "mx.example.com"), NULL, NULL);
+    glue_context *server = glue_context_new(&props, &err);
+    if (try_handshake(server, client, &snapshot)) {
+        EXPECT_STR(snapshot.group, "secp384r1");
+    }
+    glue_context_free(server);
+    glue_context_free(client);
+    glue_chains_free(props.chains);
+}
+
 static void fault_child(const void *arg)
 {
     const unsigned long *nth = arg;
@@ -583,7 +609,7 @@ static void fault_child(const void *arg)
     EXPECT(status == GLUE_OK || err.message[0] != '\0');
     EXPECT_INT(ERR_peek_error(), 0);
     if (status == GLUE_OK) {
-        EXPECT_STR(handshake().group, "secp384r1");
+        expect_nothing_else_than_p384();
     }
 }
 

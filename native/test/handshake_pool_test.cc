@@ -244,8 +244,8 @@ void cancelling_comes_back_as_cancelled()
     NEED(pool.open(1));
     Home home;
     Ends ends;
-    uint64_t id = pool.submit(new Handshake(conn_of(ends.fds[0]), start_of(contexts.server, true),
-                                            &home.mailbox, &home));
+    uint64_t id = pool.submit(
+        new Handshake(conn_of(ends.fds[0]), start_of(contexts.server, true), &home.mailbox, &home));
     pool.cancel(id);
     NEED(home.wait(1));
     NEED(home.done[0]->error != nullptr);
@@ -298,8 +298,8 @@ void an_unanswered_question_times_out()
     EXPECT_INT(home.questions.size(), 1);
     for (const auto &handshake : home.done) {
         NEED(handshake->error != nullptr);
-        EXPECT_INT(handshake->error->code, handshake->start->server ? GLUE_E_HANDSHAKE_TIMEOUT
-                                                                    : GLUE_E_LOST_CONNECTION);
+        EXPECT_INT(handshake->error->code,
+                   handshake->start->server ? GLUE_E_HANDSHAKE_TIMEOUT : GLUE_E_LOST_CONNECTION);
     }
     pool.leave(&home.mailbox);
 }
@@ -313,10 +313,10 @@ void a_hang_up_while_suspended_is_noticed()
     uint64_t client_id = 0;
     home.on_question = [&](const Question &) { pool.cancel(client_id); };
     Ends ends;
-    pool.submit(new Handshake(conn_of(ends.fds[0]), start_of(contexts.server, true),
-                              &home.mailbox, &home));
-    client_id = pool.submit(new Handshake(
-        conn_of(ends.fds[1]), start_of(contexts.client, false), &home.mailbox, &home));
+    pool.submit(
+        new Handshake(conn_of(ends.fds[0]), start_of(contexts.server, true), &home.mailbox, &home));
+    client_id = pool.submit(new Handshake(conn_of(ends.fds[1]), start_of(contexts.client, false),
+                                          &home.mailbox, &home));
     NEED(home.wait(2));
     for (const auto &handshake : home.done) {
         NEED(handshake->error != nullptr);
@@ -343,10 +343,10 @@ void the_loop_runs_on_the_main_poller_too()
     Home home;
     HandshakeLoop loop(&home.poller);
     Ends ends;
-    auto *server = new Handshake(conn_of(ends.fds[0]), start_of(contexts.server, true),
-                                 &home.mailbox, &home);
-    auto *client = new Handshake(conn_of(ends.fds[1]), start_of(contexts.client, false),
-                                 &home.mailbox, &home);
+    auto *server =
+        new Handshake(conn_of(ends.fds[0]), start_of(contexts.server, true), &home.mailbox, &home);
+    auto *client =
+        new Handshake(conn_of(ends.fds[1]), start_of(contexts.client, false), &home.mailbox, &home);
     server->id = 1;
     client->id = 2;
     loop.start(server);

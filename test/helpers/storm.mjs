@@ -53,6 +53,12 @@ export const anyPort = {
   tls: null,
 };
 
+function fail(error) {
+  if (error !== null) {
+    throw error;
+  }
+}
+
 export function startStorm(chainFile, onHandshake, width = 8) {
   addon.libraryInit('none', '');
   const chains = addon.loadChains([chainFile]);
@@ -73,11 +79,11 @@ export function startStorm(chainFile, onHandshake, width = 8) {
     const connection = addon.connect(target);
     connection.owner = {
       onConnect(error) {
-        if (error !== null) throw error;
+        fail(error);
         connection.startTls(client, plainTls);
       },
       onHandshake(error) {
-        if (error !== null) throw error;
+        fail(error);
         onHandshake();
         connection.end();
         connection.readStart();
@@ -85,11 +91,15 @@ export function startStorm(chainFile, onHandshake, width = 8) {
       onRead() {},
       onEnd() {},
       onClose() {
-        if (running) dial();
+        if (running) {
+          dial();
+        }
       },
     };
   };
-  for (let i = 0; i < width; i++) dial();
+  for (let i = 0; i < width; i++) {
+    dial();
+  }
   return () => {
     running = false;
     listener.close();

@@ -15,7 +15,8 @@
 
 static void say(const char *format, va_list args);
 
-void bench_fail(const char *format, ...) {
+void bench_fail(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     say(format, args);
@@ -23,7 +24,8 @@ void bench_fail(const char *format, ...) {
     exit(1);
 }
 
-void bench_fail_openssl(const char *format, ...) {
+void bench_fail_openssl(const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     say(format, args);
@@ -32,7 +34,8 @@ void bench_fail_openssl(const char *format, ...) {
     exit(1);
 }
 
-unsigned long bench_number(const char *name, const char *text, unsigned long max) {
+unsigned long bench_number(const char *name, const char *text, unsigned long max)
+{
     errno = 0;
     char *end = NULL;
     unsigned long value = strtoul(text, &end, 10);
@@ -42,7 +45,8 @@ unsigned long bench_number(const char *name, const char *text, unsigned long max
     return value;
 }
 
-void bench_raise_fd_limit(unsigned long needed) {
+void bench_raise_fd_limit(unsigned long needed)
+{
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
         bench_fail("getrlimit: %s", strerror(errno));
@@ -58,7 +62,8 @@ void bench_raise_fd_limit(unsigned long needed) {
     }
 }
 
-static void say(const char *format, va_list args) {
+static void say(const char *format, va_list args)
+{
     fputs("bench: ", stderr);
     vfprintf(stderr, format, args);
     fputc('\n', stderr);

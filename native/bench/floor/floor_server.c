@@ -74,12 +74,14 @@ static bool wait_or_fail(floor_server *server, floor_conn *conn, int result);
 static void watch(floor_server *server, floor_conn *conn, int operation);
 static void finish(floor_conn *conn);
 
-static void on_signal(int number) {
+static void on_signal(int number)
+{
     (void)number;
     stopped = 1;
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     floor_options options = parse(argc, argv);
     bench_raise_fd_limit(1024);
     /* The system's openssl.cnf would be a difference to our own server. */
@@ -106,7 +108,8 @@ int main(int argc, char **argv) {
     return 0;
 }
 
-static floor_options parse(int argc, char **argv) {
+static floor_options parse(int argc, char **argv)
+{
     static const struct option known[] = {
         {"chain", required_argument, NULL, 'c'},   {"groups", required_argument, NULL, 'g'},
         {"tickets", required_argument, NULL, 't'}, {"port", required_argument, NULL, 'p'},
@@ -143,7 +146,8 @@ static floor_options parse(int argc, char **argv) {
     return options;
 }
 
-static SSL_CTX *make_context(const floor_options *options) {
+static SSL_CTX *make_context(const floor_options *options)
+{
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1) {
         bench_fail_openssl("cannot make a context");
@@ -168,7 +172,8 @@ static SSL_CTX *make_context(const floor_options *options) {
     return ctx;
 }
 
-static int listen_on(unsigned long port) {
+static int listen_on(unsigned long port)
+{
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     struct sockaddr_in address = {
@@ -184,7 +189,8 @@ static int listen_on(unsigned long port) {
     return fd;
 }
 
-static void print_port(int listener) {
+static void print_port(int listener)
+{
     struct sockaddr_in address;
     socklen_t size = sizeof address;
     if (getsockname(listener, (struct sockaddr *)&address, &size) != 0) {
@@ -194,7 +200,8 @@ static void print_port(int listener) {
     fflush(stdout);
 }
 
-static void serve(floor_server *server) {
+static void serve(floor_server *server)
+{
     struct epoll_event events[EVENTS];
     while (!stopped) {
         int count = epoll_wait(server->epoll, events, EVENTS, -1);
@@ -211,7 +218,8 @@ static void serve(floor_server *server) {
     }
 }
 
-static void accept_batch(floor_server *server) {
+static void accept_batch(floor_server *server)
+{
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         int fd = accept4(server->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
@@ -235,7 +243,8 @@ static void accept_batch(floor_server *server) {
 }
 
 /* Level-triggered: whatever stays unread brings the next event. */
-static void step(floor_server *server, floor_conn *conn) {
+static void step(floor_server *server, floor_conn *conn)
+{
     if (!conn->established && !handshake(server, conn)) {
         return;
     }
@@ -256,7 +265,8 @@ static void step(floor_server *server, floor_conn *conn) {
 }
 
 /* True once the handshake is done and the client's next bytes are here already. */
-static bool handshake(floor_server *server, floor_conn *conn) {
+static bool handshake(floor_server *server, floor_conn *conn)
+{
     ERR_clear_error();
     int done = SSL_do_handshake(conn->ssl);
     if (done != 1) {
@@ -272,7 +282,8 @@ static bool handshake(floor_server *server, floor_conn *conn) {
 }
 
 /* False when the connection is gone. */
-static bool wait_or_fail(floor_server *server, floor_conn *conn, int result) {
+static bool wait_or_fail(floor_server *server, floor_conn *conn, int result)
+{
     int reason = SSL_get_error(conn->ssl, result);
     if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
         bool wants_write = reason == SSL_ERROR_WANT_WRITE;
@@ -289,7 +300,8 @@ static bool wait_or_fail(floor_server *server, floor_conn *conn, int result) {
     return false;
 }
 
-static void watch(floor_server *server, floor_conn *conn, int operation) {
+static void watch(floor_server *server, floor_conn *conn, int operation)
+{
     struct epoll_event event = {
         .events = conn->wants_write ? EPOLLOUT : EPOLLIN,
         .data.ptr = conn,
@@ -300,7 +312,8 @@ static void watch(floor_server *server, floor_conn *conn, int operation) {
 }
 
 /* SSL_shutdown() sends nothing when the state says that it was sent. */
-static void finish(floor_conn *conn) {
+static void finish(floor_conn *conn)
+{
     ERR_clear_error();
     SSL_shutdown(conn->ssl);
     SSL_free(conn->ssl);

@@ -23,7 +23,8 @@ static const load_mode *parse(int argc, char **argv, load_options *options);
 static const load_mode *find_mode(const char *name);
 static void print_usage(FILE *out);
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     load_options options = {.concurrency = 60, .count = 1000, .tickets = 1, .group = "X25519"};
     const load_mode *mode = parse(argc, argv, &options);
     bench_raise_fd_limit(64 + (options.hold ? options.count : options.concurrency));
@@ -35,7 +36,8 @@ int main(int argc, char **argv) {
     return 0;
 }
 
-static const load_mode *parse(int argc, char **argv, load_options *options) {
+static const load_mode *parse(int argc, char **argv, load_options *options)
+{
     static const struct option known[] = {
         {"port", required_argument, NULL, 'p'},
         {"mode", required_argument, NULL, 'm'},
@@ -88,7 +90,8 @@ static const load_mode *parse(int argc, char **argv, load_options *options) {
     return mode;
 }
 
-static const load_mode *find_mode(const char *name) {
+static const load_mode *find_mode(const char *name)
+{
     for (size_t i = 0; i < MODES; i++) {
         if (strcmp(modes[i]->name, name) == 0) {
             return modes[i];
@@ -97,7 +100,8 @@ static const load_mode *find_mode(const char *name) {
     return NULL;
 }
 
-static void print_usage(FILE *out) {
+static void print_usage(FILE *out)
+{
     fputs("usage: bench_load --port P [--mode M] [--count N] [--concurrency C] [--group G]\n"
           "                  [--tickets T] [--hold]\n"
           "  --count N        connections in total (default 1000)\n"

@@ -48,7 +48,8 @@ static void report_first_failure(const load_state *state, const load_conn *conn)
 static void release(load_conn *conn);
 static void hold_until_stdin_ends(load_state *state);
 
-load_result load_run(const load_mode *mode, const load_options *options) {
+load_result load_run(const load_mode *mode, const load_options *options)
+{
     load_state state = {
         .mode = mode,
         .options = options,
@@ -83,13 +84,15 @@ load_result load_run(const load_mode *mode, const load_options *options) {
     return state.result;
 }
 
-static double now(void) {
+static double now(void)
+{
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-static void start_one(load_state *state) {
+static void start_one(load_state *state)
+{
     load_conn *conn = calloc(1, sizeof *conn);
     SSL *ssl = SSL_new(state->ctx);
     if (conn == NULL || ssl == NULL) {
@@ -112,7 +115,8 @@ static void start_one(load_state *state) {
     state->under_way++;
 }
 
-static int connect_socket(unsigned long port) {
+static int connect_socket(unsigned long port)
+{
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
     struct sockaddr_in address = {
@@ -130,7 +134,8 @@ static int connect_socket(unsigned long port) {
     return fd;
 }
 
-static void step(load_state *state, load_conn *conn) {
+static void step(load_state *state, load_conn *conn)
+{
     const load_action *actions = state->mode->actions;
     if (actions[conn->action] == NULL) {
         return; /* held: an event of a late ticket or of the server's end */
@@ -149,7 +154,8 @@ static void step(load_state *state, load_conn *conn) {
     finish(state, conn, LOAD_DONE);
 }
 
-static void finish(load_state *state, load_conn *conn, load_progress progress) {
+static void finish(load_state *state, load_conn *conn, load_progress progress)
+{
     state->under_way--;
     state->result.tickets += conn->tickets;
     if (progress == LOAD_FAILED) {
@@ -167,7 +173,8 @@ static void finish(load_state *state, load_conn *conn, load_progress progress) {
     release(conn);
 }
 
-static void report_first_failure(const load_state *state, const load_conn *conn) {
+static void report_first_failure(const load_state *state, const load_conn *conn)
+{
     if (state->result.failed == 0) {
         fprintf(stderr, "bench_load: action %zu failed (errno: %s)\n", conn->action,
                 strerror(errno));
@@ -175,13 +182,15 @@ static void report_first_failure(const load_state *state, const load_conn *conn)
     }
 }
 
-static void release(load_conn *conn) {
+static void release(load_conn *conn)
+{
     SSL_free(conn->ssl);
     close(conn->fd);
     free(conn);
 }
 
-static void hold_until_stdin_ends(load_state *state) {
+static void hold_until_stdin_ends(load_state *state)
+{
     puts("ready");
     fflush(stdout);
     char buffer[256];

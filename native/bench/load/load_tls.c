@@ -15,7 +15,8 @@
 static int count_ticket(SSL *ssl, SSL_SESSION *session);
 static load_progress translate(const load_conn *conn, int result);
 
-SSL_CTX *load_tls_context(const load_options *options) {
+SSL_CTX *load_tls_context(const load_options *options)
+{
     OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
@@ -30,12 +31,14 @@ SSL_CTX *load_tls_context(const load_options *options) {
     return ctx;
 }
 
-load_progress load_tls_handshake(load_conn *conn) {
+load_progress load_tls_handshake(load_conn *conn)
+{
     ERR_clear_error();
     return translate(conn, SSL_connect(conn->ssl));
 }
 
-load_progress load_tls_tickets(load_conn *conn) {
+load_progress load_tls_tickets(load_conn *conn)
+{
     while (conn->tickets < conn->options->tickets) {
         char buffer[256];
         ERR_clear_error();
@@ -48,7 +51,8 @@ load_progress load_tls_tickets(load_conn *conn) {
 }
 
 /* Our close-notify, then the server's; the transport's end alone counts as truncated. */
-load_progress load_tls_close(load_conn *conn) {
+load_progress load_tls_close(load_conn *conn)
+{
     ERR_clear_error();
     if (!conn->close_sent) {
         int sent = SSL_shutdown(conn->ssl);
@@ -72,14 +76,16 @@ load_progress load_tls_close(load_conn *conn) {
     }
 }
 
-static int count_ticket(SSL *ssl, SSL_SESSION *session) {
+static int count_ticket(SSL *ssl, SSL_SESSION *session)
+{
     (void)session;
     load_conn *conn = SSL_get_app_data(ssl);
     conn->tickets++;
     return 0; /* the session is not kept */
 }
 
-static load_progress translate(const load_conn *conn, int result) {
+static load_progress translate(const load_conn *conn, int result)
+{
     if (result > 0) {
         return LOAD_DONE;
     }
