@@ -17,6 +17,16 @@
 
 namespace mxtls {
 
+/* The longest time limit: a hundred days, Postfix's own bound. */
+constexpr int64_t kMaxMs = 100LL * 24 * 3600 * 1000;
+
+/* A plain number argument within [0, high], a time limit or a rate; -1 when it is none. */
+inline int64_t limit_argument(Napi::Value value, int64_t high)
+{
+    double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+    return number >= 0 && number <= static_cast<double>(high) ? static_cast<int64_t>(number) : -1;
+}
+
 class Fields {
   public:
     Fields(Environment *environment, Napi::Value value, const char *what)

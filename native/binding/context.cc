@@ -12,7 +12,6 @@ namespace mxtls {
 namespace {
 
 constexpr int64_t kMaxVersion = 0xffff;
-constexpr int64_t kMaxMs = 100LL * 24 * 3600 * 1000;
 
 glue_protocols read_protocols(Environment *environment, Napi::Value value)
 {

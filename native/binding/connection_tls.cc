@@ -1,0 +1,87 @@
+/*
+ * connection_tls.cc - a Connection's change to TLS: the hand-over to the handshake pool, the
+ * outcome, the snapshot.
+ */
+#include <utility>
+
+#include "connection.h"
+#include "context.h"
+#include "convert.h"
+
+namespace mxtls {
+
+napi_value Connection::start_tls(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    if (!require(State::open, "start TLS")) {
+        return env.Undefined();
+    }
+    Context *context = Context::from(info[0]);
+    if (context == nullptr) {
+        environment_->throw_usage("context must be what createContext() made");
+        return env.Undefined();
+    }
+    if (pending_ != nullptr || ending_ || peer_ended_ || glue_conn_is_tls(conn_)) {
+        glue_error err;
+        glue_error_set(&err, GLUE_E_INVALID_STATE,
+                       "TLS can start once, on a plaintext connection with nothing left to write");
+        environment_->throw_error(err);
+        return env.Undefined();
+    }
+    std::shared_ptr<const TlsStart> start = context->start(environment_, info[1]);
+    if (start == nullptr) {
+        return env.Undefined();
+    }
+    reading_ = false;
+    environment_->poller()->unwatch(this);
+    environment_->poller()->arm(this, kNever);
+    state_ = State::handshaking;
+    auto handshake = std::make_unique<Handshake>(std::exchange(conn_, nullptr), std::move(start),
+                                                 environment_->mailbox(), this);
+    auto err = std::make_unique<glue_error>();
+    if (!environment_->submit(std::move(handshake), &handshake_id_, err.get())) {
+        close_later(std::move(err));
+    }
+    return env.Undefined();
+}
+
+void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
+{
+    handshake_id_ = 0;
+    if (state_ == State::closed) { /* destroyed meanwhile */
+        handshake.reset();
+        leave();
+        return;
+    }
+    Napi::Env env = environment_->env();
+    if (handshake->error != nullptr) {
+        Environment *environment = environment_;
+        state_ = State::closed;
+        Napi::Object self = object();
+        environment->call(Callback::on_handshake,
+                          {self, environment->error_object(*handshake->error)});
+        leave();
+        return;
+    }
+    conn_ = handshake->take();
+    state_ = State::open;
+    arm();
+    environment_->call(Callback::on_handshake, {object(), env.Null()});
+}
+
+napi_value Connection::snapshot(Napi::Env env, const Napi::CallbackInfo &)
+{
+    napi_value known = nullptr;
+    if (snapshot_ != nullptr) {
+        napi_get_reference_value(env, snapshot_, &known);
+        return known;
+    }
+    glue_snapshot snapshot;
+    if (conn_ == nullptr || !glue_conn_snapshot(conn_, &snapshot)) {
+        return env.Null();
+    }
+    Napi::Object object = snapshot_to_object(env, snapshot);
+    napi_create_reference(env, object, 1, &snapshot_);
+    return object;
+}
+
+} // namespace mxtls
