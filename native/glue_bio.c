@@ -6,11 +6,16 @@
  * send(2) with MSG_NOSIGNAL. It is also where tests inject faults: short reads and writes, and
  * sockets that pretend not to be ready.
  *
+ * While a handshake goes on, reads are made in large pieces and handed out in the small ones that
+ * OpenSSL asks for: it ignores read-ahead until application data is protected (tls_common.c in
+ * 3.5) and would make two system calls for each record.
+ *
  * Owns nothing: the BIO's data is the connection, which outlives its SSL and thus its BIO.
  * A failure leaves errno set; the retry flags tell OpenSSL which direction to wait for.
  */
 #include <errno.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include <openssl/bio.h>
@@ -64,11 +69,63 @@ static bool would_block(int error)
     return error == EAGAIN || error == EWOULDBLOCK;
 }
 
+/* ------------------------------------------------------------------ read-ahead */
+
+#define AHEAD_SIZE 4096u
+
+void glue_bio_drop_ahead(struct glue_conn *conn, bool all)
+{
+    if (all || conn->ahead_pos == conn->ahead_len) {
+        OPENSSL_free(conn->ahead);
+        conn->ahead = NULL;
+        conn->ahead_pos = 0;
+        conn->ahead_len = 0;
+    }
+}
+
+static long ahead_take(struct glue_conn *conn, char *buf, size_t len)
+{
+    size_t left = conn->ahead_len - conn->ahead_pos;
+    size_t n = len < left ? len : left;
+    memcpy(buf, conn->ahead + conn->ahead_pos, n);
+    conn->ahead_pos += n;
+    if (conn->mode != GLUE_MODE_HANDSHAKE) {
+        glue_bio_drop_ahead(conn, false);
+    }
+    return (long)n;
+}
+
+static long read_ahead(struct glue_conn *conn, char *buf, size_t len)
+{
+    if (conn->ahead_pos < conn->ahead_len) {
+        return ahead_take(conn, buf, len);
+    }
+    if (conn->mode != GLUE_MODE_HANDSHAKE || len >= AHEAD_SIZE) {
+        return glue_bio_recv(conn, buf, len);
+    }
+    if (conn->ahead == NULL) {
+        conn->ahead = OPENSSL_malloc(AHEAD_SIZE);
+        if (conn->ahead == NULL) {
+            ERR_clear_error(); /* it goes without */
+            return glue_bio_recv(conn, buf, len);
+        }
+    }
+    long n = glue_bio_recv(conn, conn->ahead, AHEAD_SIZE);
+    if (n <= 0) {
+        return n;
+    }
+    conn->ahead_pos = 0;
+    conn->ahead_len = (size_t)n;
+    return ahead_take(conn, buf, len);
+}
+
+/* ------------------------------------------------------------------ the BIO */
+
 static int bio_read(BIO *bio, char *buf, int len)
 {
     struct glue_conn *conn = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
-    long n = glue_bio_recv(conn, buf, (size_t)len);
+    long n = read_ahead(conn, buf, (size_t)len);
     if (n < 0 && would_block(errno)) {
         BIO_set_retry_read(bio);
     }

@@ -50,6 +50,7 @@ static void drop_tls(glue_conn *conn)
     glue_context_free(conn->context);
     conn->context = NULL;
     glue_hello_forget(conn);
+    glue_bio_drop_ahead(conn, true);
     OPENSSL_free(conn->server_name);
     conn->server_name = NULL;
     conn->question = 0;
@@ -82,7 +83,8 @@ bool glue_conn_is_tls(const glue_conn *conn)
 
 bool glue_conn_pending(const glue_conn *conn)
 {
-    return conn->mode == GLUE_MODE_TLS && SSL_has_pending(conn->ssl) == 1;
+    return conn->mode == GLUE_MODE_TLS &&
+           (conn->ahead_pos < conn->ahead_len || SSL_has_pending(conn->ssl) == 1);
 }
 
 void glue_conn_set_faults(glue_conn *conn, size_t max_io, unsigned nth)
@@ -215,8 +217,10 @@ glue_status glue_conn_write(glue_conn *conn, const void *buf, size_t len, size_t
 
 static glue_status end_of_stream(glue_conn *conn)
 {
-    /* The peer may be gone already; there is nothing left to tell it then. */
-    (void)shutdown(conn->fd, SHUT_WR);
+    /* Where the peer has ended, close(2) follows and says the same. */
+    if (!conn->peer_closed) {
+        (void)shutdown(conn->fd, SHUT_WR);
+    }
     return GLUE_OK;
 }
 
@@ -323,5 +327,6 @@ glue_status glue_conn_handshake(glue_conn *conn, glue_error *err)
     }
     conn->mode = GLUE_MODE_TLS;
     glue_hello_forget(conn);
+    glue_bio_drop_ahead(conn, false);
     return GLUE_OK;
 }

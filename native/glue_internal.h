@@ -112,6 +112,9 @@ bool glue_digest_hex(const EVP_MD *md, const void *data, size_t len, char *out, 
 /* A BIO on the connection's fd: non-blocking, no SIGPIPE, honours the connection's faults. */
 BIO *glue_bio_new(struct glue_conn *conn);
 
+/* Gives the read-ahead buffer up once it is empty; `all`: with what is in it. */
+void glue_bio_drop_ahead(struct glue_conn *conn, bool all);
+
 /* The same I/O for plaintext; like recv(2) and send(2), errno set. */
 long glue_bio_recv(struct glue_conn *conn, void *buf, size_t len);
 long glue_bio_send(struct glue_conn *conn, const void *buf, size_t len);
@@ -148,6 +151,9 @@ struct glue_conn {
     bool session_stored;   /* resumed from a stored session, not from a ticket */
     int verify_code;       /* most useful X509_V_* failure, X509_V_OK if none */
     int verify_depth;
+    unsigned char *ahead; /* owned; glue_bio.c: what was read during the handshake */
+    size_t ahead_pos;
+    size_t ahead_len;
     size_t fault_max_io;
     unsigned fault_nth;
     unsigned fault_count;

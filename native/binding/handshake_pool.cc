@@ -155,30 +155,20 @@ void Handshake::fail_with(glue_error_code code)
 
 /* ------------------------------------------------------------------ the mailbox */
 
-void Mailbox::post(Handshake *done)
+bool Mailbox::post(Handshake *done)
 {
-    bool first;
-    {
-        std::lock_guard<std::mutex> lock(mutex_);
-        first = done_.empty() && questions_.empty();
-        done_.push_back(done);
-    }
-    if (first) {
-        poller_->wake();
-    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    bool first = done_.empty() && questions_.empty();
+    done_.push_back(done);
+    return first;
 }
 
-void Mailbox::post(Question question)
+bool Mailbox::post(Question question)
 {
-    bool first;
-    {
-        std::lock_guard<std::mutex> lock(mutex_);
-        first = done_.empty() && questions_.empty();
-        questions_.push_back(std::move(question));
-    }
-    if (first) {
-        poller_->wake();
-    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    bool first = done_.empty() && questions_.empty();
+    questions_.push_back(std::move(question));
+    return first;
 }
 
 void Mailbox::collect(std::vector<Handshake *> *done, std::vector<Question> *questions)
@@ -200,7 +190,33 @@ void HandshakeLoop::finished(Handshake *handshake)
 {
     poller_->remove(handshake);
     active_.erase(handshake->id);
-    handshake->mailbox->post(handshake);
+    Mailbox *mailbox = handshake->mailbox;
+    posted(mailbox, mailbox->post(handshake));
+}
+
+/*
+ * Several handshakes end in one turn of a busy loop; waking their environment for each would cost
+ * more than anything else it does for them.
+ */
+void HandshakeLoop::posted(Mailbox *mailbox, bool first)
+{
+    if (first) {
+        if (to_wake_.empty()) {
+            waiting_since_ = now_ms();
+        }
+        to_wake_.push_back(mailbox);
+    }
+    if (!to_wake_.empty() && (!batching_ || now_ms() > waiting_since_ + 1)) {
+        flush();
+    }
+}
+
+void HandshakeLoop::flush()
+{
+    for (Mailbox *mailbox : to_wake_) {
+        mailbox->wake();
+    }
+    to_wake_.clear();
 }
 
 void HandshakeLoop::asks(Handshake *handshake)
@@ -210,9 +226,11 @@ void HandshakeLoop::asks(Handshake *handshake)
         handshake->fail_with(GLUE_E_OPENSSL);
         return;
     }
-    handshake->mailbox->post(
+    Mailbox *mailbox = handshake->mailbox;
+    bool first = mailbox->post(
         Question{handshake->id, handshake->start->context_id, question.kind,
                  std::string(reinterpret_cast<const char *>(question.data), question.len)});
+    posted(mailbox, first);
 }
 
 void HandshakeLoop::cancel(uint64_t id)
@@ -238,6 +256,7 @@ void HandshakeLoop::answer(uint64_t id, glue_chains *chains, bool refuse)
 
 void HandshakeLoop::drop(Mailbox *mailbox)
 {
+    to_wake_.erase(std::remove(to_wake_.begin(), to_wake_.end(), mailbox), to_wake_.end());
     for (auto entry = active_.begin(); entry != active_.end();) {
         Handshake *handshake = entry->second;
         if (handshake->mailbox != mailbox) {
@@ -377,6 +396,7 @@ void HandshakeThread::leave(Mailbox *mailbox)
 
 void HandshakeThread::run()
 {
+    loop_.batch_wakes();
     bool running = true;
     while (running) {
         uint64_t expiry = poller_.next_expiry();
@@ -387,6 +407,7 @@ void HandshakeThread::run()
         }
         poller_.turn(timeout);
         running = take_messages();
+        loop_.flush();
         load_.store(loop_.size(), std::memory_order_relaxed);
     }
     glue_library_thread_stop();

@@ -112,8 +112,10 @@ class Mailbox {
     /* `poller` is woken when something has arrived; it outlives the mailbox. */
     explicit Mailbox(Poller *poller) : poller_(poller) {}
 
-    void post(Handshake *done);
-    void post(Question question);
+    /* True: nothing was waiting, so that a wake() is due, soon. */
+    bool post(Handshake *done);
+    bool post(Question question);
+    void wake() { poller_->wake(); }
     void collect(std::vector<Handshake *> *done, std::vector<Question> *questions);
 
   private:
@@ -128,6 +130,10 @@ class HandshakeLoop {
   public:
     explicit HandshakeLoop(Poller *poller) : poller_(poller) {}
 
+    /* Wakes are put off until flush() is called at the end of a turn, or a millisecond has gone. */
+    void batch_wakes() { batching_ = true; }
+    void flush();
+
     void start(Handshake *handshake);
     void cancel(uint64_t id);
     /* `chains` is the loop's to free. */
@@ -140,9 +146,13 @@ class HandshakeLoop {
     friend class Handshake;
     void finished(Handshake *handshake);
     void asks(Handshake *handshake);
+    void posted(Mailbox *mailbox, bool first);
 
     Poller *const poller_;
     std::unordered_map<uint64_t, Handshake *> active_;
+    bool batching_ = false;
+    uint64_t waiting_since_ = 0;
+    std::vector<Mailbox *> to_wake_;
 };
 
 class HandshakeThread;

@@ -52,7 +52,7 @@ bool Poller::open()
         return false;
     }
     epoll_event event = {};
-    event.events = EPOLLIN;
+    event.events = EPOLLIN | EPOLLET; /* each wake() is an edge: the counter is never read */
     event.data.ptr = nullptr;
     return epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &event) == 0;
 }
@@ -121,13 +121,6 @@ void Poller::wake()
     (void)ignored; /* EAGAIN: it is awake anyway */
 }
 
-void Poller::drain_wake()
-{
-    uint64_t count;
-    ssize_t ignored = read(wake_, &count, sizeof(count));
-    (void)ignored;
-}
-
 /* ------------------------------------------------------------------ dispatch */
 
 void Poller::turn(int timeout)
@@ -141,7 +134,6 @@ void Poller::turn(int timeout)
     for (int i = 0; i < count; i++) {
         auto *watch = static_cast<Watch *>(events[i].data.ptr);
         if (watch == nullptr) {
-            drain_wake();
             continue;
         }
         watch->batch_slot_ = filled;

@@ -66,7 +66,10 @@ class Poller {
 
     /* Waits for `events` on `fd`; 0 keeps the watch and waits for nothing. */
     bool watch(Watch *watch, int fd, uint32_t events);
-    /* Ends waiting for the fd; due before the fd is closed or moves to another thread. */
+    /*
+     * Ends waiting for the fd; due before the fd is closed or moves to another thread. close(2)
+     * alone does not do: a duplicate, or a child between fork and exec, keeps it in the set.
+     */
     void unwatch(Watch *watch);
     /* on_expired() at `expiry` (now_ms() scale); kNever disarms. Moving it later costs nothing. */
     void arm(Watch *watch, uint64_t expiry);
@@ -86,7 +89,6 @@ class Poller {
     void dispatch_batch(size_t count);
     void dispatch_deferred();
     void dispatch_expired();
-    void drain_wake();
     void heap_place(size_t slot, Watch *watch);
     void heap_up(size_t slot);
     void heap_down(size_t slot);
