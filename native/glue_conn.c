@@ -311,6 +311,30 @@ glue_status glue_conn_start_tls(glue_conn *conn, glue_context *context, const gl
     return GLUE_OK;
 }
 
+/* Frees what a key holds, whoever else refers to the object. */
+static void empty_key(EVP_PKEY *key)
+{
+    EVP_PKEY_set_type(key, EVP_PKEY_ED25519);
+    EVP_PKEY_free(key);
+}
+
+/*
+ * The key shares have done their work, but OpenSSL (3.5) keeps them until SSL_free(), for
+ * SSL_get_peer_tmp_key() alone: an ML-KEM-768 key is 6 KB of an idle connection. There is no call
+ * that drops them, so the key objects are emptied where they are.
+ */
+static void drop_key_shares(SSL *ssl)
+{
+    EVP_PKEY *key = NULL;
+    if (SSL_get_peer_tmp_key(ssl, &key) == 1) {
+        empty_key(key);
+    }
+    if (SSL_get_tmp_key(ssl, &key) == 1) {
+        empty_key(key);
+    }
+    ERR_clear_error();
+}
+
 glue_status glue_conn_handshake(glue_conn *conn, glue_error *err)
 {
     if (conn->mode != GLUE_MODE_HANDSHAKE) {
@@ -326,6 +350,7 @@ glue_status glue_conn_handshake(glue_conn *conn, glue_error *err)
         return translate(conn, ret, errno, err);
     }
     conn->mode = GLUE_MODE_TLS;
+    drop_key_shares(conn->ssl);
     glue_hello_forget(conn);
     glue_bio_drop_ahead(conn, false);
     return GLUE_OK;

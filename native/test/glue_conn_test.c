@@ -354,6 +354,23 @@ static void one_ticket_per_full_handshake(void)
     world_close(&w);
 }
 
+/* 6 KB of each idle connection otherwise. */
+static void no_key_share_is_kept(void)
+{
+    world w;
+    NEED(world_open(&w));
+    EXPECT_INT(SSL_CTX_set1_groups_list(w.server->ctx, "X25519MLKEM768"), 1);
+    NEED(world_tls(&w));
+    EVP_PKEY *share = NULL;
+    NEED(SSL_get_peer_tmp_key(w.pair.server.conn->ssl, &share) == 1);
+    unsigned char *bytes = NULL;
+    EXPECT_INT(EVP_PKEY_get1_encoded_public_key(share, &bytes), 0);
+    EVP_PKEY_free(share);
+    ERR_clear_error();
+    EXPECT(testlib_pair_talk(&w.pair, "still here"));
+    world_close(&w);
+}
+
 /* ------------------------------------------------------------------ faults */
 
 /* Without a ticket: single bytes fill the socket, and a client that is done reads no more. */
@@ -443,6 +460,7 @@ static const test_case cases[] = {
     {"freeing closes the fd", freeing_closes_the_fd},
     {"a session survives its connection", a_session_survives_its_connection},
     {"one ticket per full handshake", one_ticket_per_full_handshake},
+    {"no key share is kept", no_key_share_is_kept},
     {"a handshake stands single bytes", a_handshake_stands_single_bytes},
     {"a handshake stands sockets that are not ready",
      a_handshake_stands_sockets_that_are_not_ready},
