@@ -3,14 +3,16 @@
  */
 import { resolveSmtp } from './config/check.js';
 import type { SmtpParameters } from './config/options.js';
-import { Delivery } from './delivery/delivery.js';
+import { type CredentialsLookup, Delivery } from './delivery/delivery.js';
 import { type HostLookup, systemLookup } from './delivery/host-lookup.js';
-import { parseNexthop } from './delivery/nexthop.js';
+import type { Credentials } from './delivery/login.js';
+import { type Nexthop, parseNexthop } from './delivery/nexthop.js';
 import type { DeliveryReport, DeliveryRequest } from './delivery/report.js';
+import { checkRequest } from './delivery/request-check.js';
 import { DeliveryService } from './delivery/service.js';
+import { SessionPool } from './delivery/session-pool.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
-import { isAddress } from './smtp/path.js';
 import { nextQueueId } from './smtp/queue-id.js';
 import { mustEncrypt } from './tls/levels.js';
 
@@ -19,20 +21,25 @@ export interface SmtpOptions extends SmtpParameters {
   readonly logger?: Logger;
   /** Finds the addresses of a host; default: the system's resolver. */
   readonly lookup?: HostLookup;
+  /** User and password, for every server or by its name; used with `saslAuthEnable`. */
+  readonly credentials?: Credentials | CredentialsLookup;
 }
 
 export class Smtp {
   readonly #service: DeliveryService;
   readonly #lookup: HostLookup;
+  readonly #credentials: CredentialsLookup;
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER` */
   constructor(options: SmtpOptions = {}) {
-    const resolved = resolveSmtp(options, ['logger', 'lookup']);
+    const resolved = resolveSmtp(options, ['logger', 'lookup', 'credentials']);
     this.#service = new DeliveryService({
       options: resolved,
       logger: engineLogger(options.logger, 'smtp'),
     });
     this.#lookup = options.lookup ?? systemLookup;
+    const { credentials = null } = options;
+    this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
     if (resolved.tls.wrappermode && !mustEncrypt(this.#service.level)) {
       throw new TlsError({
         code: 'INVALID_PARAMETER',
@@ -48,43 +55,46 @@ export class Smtp {
    * @throws TlsError (rejects) `INVALID_ARGUMENT` when the request itself is wrong
    */
   async deliver(request: DeliveryRequest): Promise<DeliveryReport> {
+    const [report] = await this.deliverAll([request]);
+    if (report === undefined) {
+      throw new TlsError({ code: 'INVALID_STATE', message: 'a message was not tried' });
+    }
+    return report;
+  }
+
+  /**
+   * Delivers messages one after the other, over one connection where they go to the same server.
+   *
+   * @throws TlsError (rejects) `INVALID_ARGUMENT` when a request itself is wrong: nothing is sent then
+   */
+  async deliverAll(requests: readonly DeliveryRequest[]): Promise<readonly DeliveryReport[]> {
+    const nexthops = requests.map((request) => this.#check(request));
+    const pool = new SessionPool();
+    const reports: DeliveryReport[] = [];
+    try {
+      for (const [i, request] of requests.entries()) {
+        const delivery = new Delivery({
+          service: this.#service,
+          request,
+          nexthops: nexthops[i] ?? [],
+          queueId: request.queueId ?? nextQueueId(),
+          lookup: this.#lookup,
+          credentials: this.#credentials,
+          pool,
+          more: i < requests.length - 1,
+        });
+        reports.push(await delivery.run());
+      }
+    } finally {
+      pool.close();
+    }
+    return reports;
+  }
+
+  #check(request: DeliveryRequest): readonly Nexthop[] {
     checkRequest(request);
-    const { wrappermode } = this.#service.options.tls;
-    const nexthop = parseNexthop(request.nexthop, wrappermode ? 465 : 25);
-    const queueId = request.queueId ?? nextQueueId();
-    return new Delivery({
-      service: this.#service,
-      request,
-      nexthop,
-      queueId,
-      lookup: this.#lookup,
-    }).run();
+    const port = this.#service.options.tls.wrappermode ? 465 : 25;
+    const list = typeof request.nexthop === 'string' ? [request.nexthop] : request.nexthop;
+    return list.map((text) => parseNexthop(text, port));
   }
-}
-
-function checkRequest(request: DeliveryRequest): void {
-  const { sender, recipients } = request;
-  if (typeof sender !== 'string' || !isAddress(sender)) {
-    throw wrong(`sender "${String(sender)}" is not an address`);
-  }
-  if (!Array.isArray(recipients) || recipients.length === 0) {
-    throw wrong('recipients is not a list of addresses');
-  }
-  const bad = recipients.find(
-    (text) => typeof text !== 'string' || text === '' || !isAddress(text),
-  );
-  if (bad !== undefined) {
-    throw wrong(`recipient "${String(bad)}" is not an address`);
-  }
-  if (request.message === undefined || request.message === null) {
-    throw wrong('message is missing');
-  }
-}
-
-function wrong(message: string): TlsError {
-  return new TlsError({
-    code: 'INVALID_ARGUMENT',
-    message,
-    suggestion: 'write addresses without angle brackets, such as user@example.com',
-  });
 }

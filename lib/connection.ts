@@ -12,7 +12,7 @@ import './dispatch.js';
 import { TlsError } from './errors.js';
 import type { NativeConnection, NativeContext, StartTlsProps } from './native.js';
 import { changeToTls, type PlaintextHolder, type Role } from './start-tls.js';
-import type { TlsSnapshot } from './tls/snapshot.js';
+import type { TlsSnapshot } from './snapshot.js';
 
 type Callback = (error?: Error | null) => void;
 

@@ -70,4 +70,4 @@ export type {
   TlsSnapshot,
   TlsStatus,
   VerifyError,
-} from './tls/snapshot.js';
+} from './snapshot.js';

@@ -8,8 +8,10 @@ import { resolveSmtpd } from './config/check.js';
 import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
-import { handlerNames, type SmtpdHandlers } from './smtpd/handlers.js';
+import { ConnectionCount } from './smtpd/connection-count.js';
+import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
+import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
 
@@ -24,12 +26,15 @@ export class Smtpd {
   readonly #logger: Required<Logger>;
   readonly #listeners = new Set<Listener>();
   readonly #sessions = new Set<Session>();
+  readonly #connections: ConnectionCount;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
   constructor(options: SmtpdOptions) {
     checkHandlers(options);
     this.#options = resolveSmtpd(options, [...handlerNames, 'logger']);
+    const { clientConnectionCountLimit, clientEventLimitExceptions } = this.#options;
+    this.#connections = new ConnectionCount(clientConnectionCountLimit, clientEventLimitExceptions);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
   }
@@ -50,6 +55,7 @@ export class Smtpd {
       options: this.#options,
       handlers: this.#handlers,
       logger: this.#logger,
+      connections: this.#connections,
       wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
     });
     service.loadContext();
@@ -60,6 +66,20 @@ export class Smtpd {
     });
     this.#listeners.add(listener);
     return listener;
+  }
+
+  /**
+   * The Received: header for a session's message, ready to be put before its content; what it tells
+   * of TLS and client is up to `tls.receivedHeader` and `hideClientSession`.
+   */
+  receivedHeader(session: SmtpdSession, date: Date = new Date()): string {
+    const { myhostname, mailName, hideClientSession, tls } = this.#options;
+    return receivedHeader({
+      ...{ session, myhostname, mailName, hideClientSession, date },
+      tls: tls.receivedHeader,
+      askCcert: tls.askCcert || tls.reqCcert,
+      fingerprintDigest: tls.fingerprintDigest,
+    });
   }
 
   /**

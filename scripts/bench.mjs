@@ -1,16 +1,16 @@
 // `npm run bench`: compares mxtls with the C floor and with node:tls on this machine, in one run.
 // What counts are ratios and the bars beside them; the numbers themselves belong to the machine.
 // Progress goes to stderr, the table or the JSON to stdout.
-import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { prepareKit } from './bench/build.mjs';
 import { FIGURES } from './bench/figures.mjs';
+import { watchOtherWork } from './bench/process.mjs';
 import { findServers } from './bench/servers.mjs';
 import { run, Sentence, say } from './say.mjs';
 
 const FULL = {
   rounds: 21,
-  warmUp: 2000,
+  warmUp: 10_000,
   handshakes: 1500,
   idle: 10_000,
   busy: 20_000,
@@ -19,6 +19,9 @@ const FULL = {
   flood: 2000,
   floodRounds: 5,
 };
+/** Above this share of other work on the machine a run says so. */
+const QUIET = 0.05;
+
 /** Shows that everything runs; too short to judge by. */
 const QUICK = {
   rounds: 3,
@@ -32,7 +35,8 @@ const QUICK = {
   floodRounds: 1,
 };
 
-const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--rounds N] [--quick] [--json]
+const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--rounds N]
+                            [--warm-up N] [--quick] [--json]
 
   --figure NAME   only this figure:
 ${Object.entries(FIGURES)
@@ -40,11 +44,15 @@ ${Object.entries(FIGURES)
   .join('\n')}
   --server NAME   only this server: floor, mxtls, node20, node24
   --rounds N      interleaved rounds of the CPU figures, of which the median counts (default ${FULL.rounds})
+  --warm-up N     handshakes before the first round (default ${FULL.warmUp})
   --quick         a short run that proves the harness, not the figures
   --json          medians, bars and raw values as JSON on stdout
 
-Server CPU is that of the whole process with all its threads. node:tls of another release than this
-node's is fetched from npm into the user's cache. A full run takes about a quarter of an hour.
+Server CPU is that of the whole process with all its threads; ratios are medians of the ratios of each
+round. All servers send the same number of session tickets. Node gets faster for tens of thousands
+of handshakes, and what counts is a server that has been running, hence the long warm-up. node:tls of
+another release than this node's is fetched from npm into the user's cache. A full run takes about
+twenty minutes.
 `;
 
 function parse(argv) {
@@ -52,6 +60,7 @@ function parse(argv) {
     figure: { type: 'string', multiple: true, default: Object.keys(FIGURES) },
     server: { type: 'string', multiple: true },
     rounds: { type: 'string' },
+    'warm-up': { type: 'string' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
@@ -63,15 +72,23 @@ function parse(argv) {
   }
 }
 
-function planOf({ quick, rounds }) {
-  const plan = quick ? QUICK : FULL;
-  if (rounds === undefined) {
-    return plan;
+function numberOption(name, text, otherwise) {
+  if (text === undefined) {
+    return otherwise;
   }
-  if (!/^[1-9]\d{0,2}$/.test(rounds)) {
-    throw new Sentence(`--rounds is "${rounds}"; it must be a number from 1 to 999.`);
+  if (!/^[1-9]\d{0,5}$/.test(text)) {
+    throw new Sentence(`--${name} is "${text}"; it must be a number from 1 to 999999.`);
   }
-  return { ...plan, rounds: Number(rounds) };
+  return Number(text);
+}
+
+function planOf(options) {
+  const plan = options.quick ? QUICK : FULL;
+  return {
+    ...plan,
+    rounds: numberOption('rounds', options.rounds, plan.rounds),
+    warmUp: numberOption('warm-up', options['warm-up'], plan.warmUp),
+  };
 }
 
 /** A server that was not asked for makes "not measured" rows like one that is missing. */
@@ -120,16 +137,23 @@ await run(async () => {
     say(`${server.name}: ${server.missing ?? server.version}`);
   }
   const bench = { kit, servers, plan, progress: say };
-  const load = loadavg()[0];
+  const otherWork = watchOtherWork();
   const figures = {};
   for (const name of options.figure) {
     figures[name] = await FIGURES[name].measure(bench);
+  }
+  const disturbance = otherWork();
+  if (disturbance > QUIET) {
+    const share = Math.round(disturbance * 100);
+    say(`${share} % of the machine's work was not this run's: the figures are noisy`);
   }
   const rows = Object.values(figures).flatMap((figure) => figure.rows);
   if (options.json) {
     const about = servers.map(({ name, version, missing }) => ({ name, version, missing }));
     const raw = Object.fromEntries(Object.entries(figures).map(([name, f]) => [name, f.raw]));
-    process.stdout.write(`${JSON.stringify({ servers: about, plan, load, rows, raw }, null, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ servers: about, plan, disturbance, rows, raw }, null, 2)}\n`,
+    );
     return;
   }
   printTable(rows);

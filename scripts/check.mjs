@@ -15,8 +15,10 @@ const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const LAYERS = [
   ['errors', 'error-catalogue', 'native', 'loading'],
   ['addon'],
-  ['dispatch', 'start-tls', 'connection'],
+  ['snapshot'],
+  ['dispatch', 'start-tls', 'connection', 'adopt'],
   ['tls/'],
+  ['maildir/'],
   ...[['smtp/', 'policy/', 'sts/', 'tlsrpt/', 'tlsmgr/', 'dns/', 'maps/', 'config/', 'log/']],
   ['smtpd/', 'delivery/'],
   ['server', 'client'],

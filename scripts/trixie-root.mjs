@@ -1,5 +1,6 @@
 // A private Debian 13 root, for tests that need a system with OpenSSL 3.5 of its own and a node that
-// shares it (Debian's nodejs), on a machine that is something else.
+// shares it (Debian's nodejs), or that talk to the distribution's Postfix and swaks, on a machine
+// that is something else.
 //
 // Made once with debootstrap into the user's cache, from the mirror that this machine's apt is
 // configured with. Needs root (mounts, chroot). Prints the directory; `inRoot` runs a command there.
@@ -13,7 +14,10 @@ import { runLocked } from './lock.mjs';
 import { cacheDir } from './openssl-private.mjs';
 import { run, Sentence, say } from './say.mjs';
 
-const PACKAGES = ['nodejs', 'libssl-dev', 'libnode-dev', 'g++', 'make', 'python3', 'openssl'];
+const PACKAGES = [
+  ...['nodejs', 'libssl-dev', 'libnode-dev', 'g++', 'make', 'python3', 'openssl'],
+  ...['postfix', 'swaks', 'libnet-ssleay-perl'],
+];
 const HASH = createHash('sha256').update(PACKAGES.join(' ')).digest('hex').slice(0, 12);
 
 /** Where the finished root is, or would be. */
@@ -57,7 +61,7 @@ export function ensureTrixieRoot() {
 
 /**
  * The command line that runs `command` inside, with /proc and /dev, in mount and process namespaces
- * of its own, so that nothing stays mounted or running. Each of `binds` is a host directory that
+ * of its own, so that nothing stays mounted or running, even when it is killed. Each of `binds` is a host directory that
  * appears inside at the same path.
  * @param {readonly string[]} command @param {{ binds?: readonly string[], cwd?: string }} [options]
  * @returns {string[]}
@@ -73,7 +77,7 @@ export function inRoot(command, { binds = [], cwd = '/' } = {}) {
     'done',
     'exec chroot "$root" /bin/sh -c \'cd "$0" && exec "$@"\' "$cwd" "$@"',
   ].join('\n');
-  const namespaces = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork'];
+  const namespaces = ['unshare', '--mount', '--propagation', 'private', '--pid', '--kill-child'];
   const count = String(binds.length);
   return [...namespaces, 'sh', '-c', script, 'sh', trixieRoot(), cwd, count, ...binds, ...command];
 }

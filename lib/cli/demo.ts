@@ -9,8 +9,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import type { Smtp } from '../client.js';
+import type { SmtpdTlsOptions, SmtpTlsOptions } from '../config/options.js';
 import { type LogService, streamLogger } from '../log/logger.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { Smtpd } from '../server.js';
+import type { TlsSnapshot } from '../snapshot.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode } from './command.js';
 import { type DemoKeys, makeDemoKeys } from './demo-keys.js';
@@ -48,18 +51,42 @@ async function run(args: readonly string[]): Promise<number> {
   }
 }
 
+interface Arrival {
+  readonly content: Buffer;
+  readonly tls: TlsSnapshot | null;
+}
+
 async function deliverAll(keys: DemoKeys): Promise<readonly string[]> {
-  const [{ Smtpd }, { Smtp }, { initLibrary }] = await Promise.all([
-    import('../server.js'),
-    import('../client.js'),
-    import('../tls/library.js'),
+  const { configFile, configName } = keys;
+  const common = { securityLevel: 'encrypt', loglevel: 1, configFile, configName } as const;
+  const arrived: Arrival[] = [];
+  const [smtpd, smtp] = await Promise.all([
+    makeServer({ ...common, chainFiles: [keys.chainFile] }, arrived),
+    makeClient({ ...common, CAfile: keys.caFile, servername: serverName }),
   ]);
-  initLibrary(keys);
-  const arrived: { readonly content: Buffer; readonly tls: TlsSnapshot | null }[] = [];
-  const smtpd = new Smtpd({
+  try {
+    const listener = await smtpd.listen({ host: '127.0.0.1', port: 0 });
+    const nexthop = `[${listener.address}]:${listener.port}`;
+    print(`The server listens at ${listener.address}:${listener.port}.`);
+    const problems: string[] = [];
+    for (const message of demoMessages(new Date())) {
+      print(`\n${message.title} message, ${message.content.length} bytes:`);
+      const status = await deliver(smtp, message, nexthop);
+      await quiet(smtpd);
+      problems.push(...compare(message, status, arrived.pop()));
+    }
+    return problems;
+  } finally {
+    await smtpd.close();
+  }
+}
+
+async function makeServer(tls: SmtpdTlsOptions, arrived: Arrival[]): Promise<Smtpd> {
+  const { Smtpd } = await import('../server.js');
+  return new Smtpd({
     myhostname: serverName,
     logger: printingLogger('smtpd'),
-    tls: { securityLevel: 'encrypt', chainFiles: [keys.chainFile], loglevel: 1 },
+    tls,
     onData: async (session, message) => {
       const chunks: Buffer[] = [];
       for await (const chunk of message) {
@@ -68,30 +95,22 @@ async function deliverAll(keys: DemoKeys): Promise<readonly string[]> {
       arrived.push({ content: Buffer.concat(chunks), tls: session.tls });
     },
   });
-  const smtp = new Smtp({
-    myhostname: 'client.example',
-    logger: printingLogger('smtp'),
-    tls: { securityLevel: 'encrypt', CAfile: keys.caFile, servername: serverName, loglevel: 1 },
+}
+
+async function makeClient(tls: SmtpTlsOptions): Promise<Smtp> {
+  const { Smtp } = await import('../client.js');
+  return new Smtp({ myhostname: 'client.example', logger: printingLogger('smtp'), tls });
+}
+
+async function deliver(smtp: Smtp, message: DemoMessage, nexthop: string): Promise<string> {
+  const { sender, recipient, content } = message;
+  const report = await smtp.deliver({
+    sender,
+    recipients: [recipient],
+    message: content,
+    nexthop,
   });
-  const listener = await smtpd.listen({ host: '127.0.0.1', port: 0 });
-  print(`The server listens at ${listener.address}:${listener.port}.`);
-  const problems: string[] = [];
-  for (const message of demoMessages(new Date())) {
-    print(`\n${message.title} message, ${message.content.length} bytes:`);
-    const { sender, recipient, content } = message;
-    const nexthop = `[${listener.address}]:${listener.port}`;
-    const report = await smtp.deliver({
-      sender,
-      recipients: [recipient],
-      message: content,
-      nexthop,
-    });
-    const status = report.recipients[0]?.status ?? 'lost';
-    await quiet(smtpd);
-    problems.push(...compare(message, status, arrived.pop()));
-  }
-  await smtpd.close();
-  return problems;
+  return report.recipients[0]?.status ?? 'lost';
 }
 
 /** Lets the server see the end of the connection, so that its log lines stand with their message. */
@@ -105,7 +124,7 @@ async function quiet(smtpd: { readonly connections: number }): Promise<void> {
 function compare(
   message: DemoMessage,
   status: string,
-  arrival: { readonly content: Buffer; readonly tls: TlsSnapshot | null } | undefined,
+  arrival: Arrival | undefined,
 ): readonly string[] {
   if (status !== 'sent' || arrival === undefined) {
     return [`the ${message.title} message was ${status}`];

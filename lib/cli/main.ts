@@ -3,11 +3,18 @@
 import { nearest } from '../config/suggest.js';
 import { type Command, exitCode, reportError, usageError } from './command.js';
 import { demoCommand } from './demo.js';
+import { postconfCommand } from './postconf.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
 import { versionCommand } from './version.js';
 
-const commands: readonly Command[] = [demoCommand, smtpdCommand, sendCommand, versionCommand];
+const commands: readonly Command[] = [
+  demoCommand,
+  smtpdCommand,
+  sendCommand,
+  postconfCommand,
+  versionCommand,
+];
 
 const help = `Usage: mxtls COMMAND [OPTIONS]
 

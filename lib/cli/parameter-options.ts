@@ -1,28 +1,51 @@
-/** `-o name=value` of the commands that run an engine. */
+/** `-c DIR` and `-o name=value` of the commands that read Postfix parameters. */
+import type { Engine } from '../config/check.js';
 import {
+  mergeSettings,
   optionsFromParameters,
   type ParameterOptions,
   readAssignments,
+  readMainCf,
+  type Settings,
 } from '../config/from-parameters.js';
-import type { OptionSpec } from './args.js';
+import type { OptionSpec, ParsedArgs } from './args.js';
 
 export const parameterOption = {
+  config: { type: 'string', short: 'c' },
   option: { type: 'string', short: 'o', multiple: true },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
-export const parameterHelp = `  -o, --option NAME=VALUE   set a Postfix parameter; may be given many times`;
+export const parameterHelp = `  -c, --config DIR          read Postfix parameters from DIR/main.cf
+  -o, --option NAME=VALUE   set a Postfix parameter, whatever main.cf says; may be given
+                            many times`;
 
 /**
- * Reads `-o` settings; warnings go to standard error.
+ * What was set: by main.cf, then by `-o`.
  *
- * @param defaults parameters that the command sets itself; an assignment overrides them
- * @throws TlsError `COMMAND_LINE`, `UNKNOWN_OPTION`, `INVALID_PARAMETER`
+ * @throws TlsError `COMMAND_LINE`, `MAIN_CF`
+ */
+export function readSettings(args: ParsedArgs): Settings {
+  const directory = args.string('config');
+  return mergeSettings(
+    directory === null ? new Map() : readMainCf(directory),
+    readAssignments(args.strings('option')),
+  );
+}
+
+/**
+ * The options that `-c` and `-o` come to; warnings go to standard error.
+ *
+ * @param engine whose they are to be
+ * @param defaults parameters that the command sets itself; main.cf and `-o` override them
+ * @throws TlsError `COMMAND_LINE`, `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `MAIN_CF`
  */
 export function readParameterOptions(
-  assignments: readonly string[],
+  args: ParsedArgs,
+  engine: Engine,
   defaults: readonly string[] = [],
 ): ParameterOptions {
-  const options = optionsFromParameters(readAssignments([...defaults, ...assignments]));
+  const settings = mergeSettings(readAssignments(defaults), readSettings(args));
+  const options = optionsFromParameters(settings, engine);
   for (const warning of options.warnings) {
     process.stderr.write(`mxtls: warning: ${warning}\n`);
   }

@@ -1,19 +1,18 @@
 /** `mxtls send`: delivers one message with the smtp engine. */
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { constants } from 'node:os';
-import type { Readable } from 'node:stream';
 import { resolveSmtp } from '../config/check.js';
 import type { ParameterOptions } from '../config/from-parameters.js';
+import type { DeliveryReport } from '../delivery/report.js';
 import { streamLogger } from '../log/logger.js';
-import { systemErrorText } from '../log/system-error.js';
 import { usesTls } from '../tls/levels.js';
 import { parseCommandLine } from './args.js';
-import { type Command, exitCode, Failure, usageError } from './command.js';
+import { type Command, exitCode } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
+import { reportRows, worstCode } from './send-report.js';
+import { readMessage, readRequest, type SendRequest } from './send-request.js';
+import { firstSignal } from './signals.js';
 
-const help = `Usage: mxtls send --from SENDER --to RECIPIENT --nexthop '[HOST]:PORT'
-       [-o NAME=VALUE ...] [FILE|-]
+const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop '[HOST]:PORT']
+       [--arrival-time TIME] [--json] [-c DIR] [-o NAME=VALUE ...] [FILE|-]
 
 Delivers a message by SMTP and prints how that went: a line about TLS, and one line per
 recipient. The message is read from FILE, or from standard input; line ends may be LF.
@@ -21,12 +20,28 @@ recipient. The message is read from FILE, or from standard input; line ends may 
 Options:
   --from ADDRESS            envelope sender; '' for the null sender
   --to ADDRESS              recipient; may be given many times
-  --nexthop [HOST]:PORT     the server, in brackets; a name or an address
+  --nexthop [HOST]:PORT     the server, in brackets; a name or an address. Without it, the
+                            host of recipients such as user@[192.0.2.1]
+  --arrival-time TIME       when the message entered your queue: seconds since 1970, or a
+                            date such as 2026-01-31T12:00:00Z; default: now. At TLS level
+                            "may", a delivery falls back to plaintext only when the message
+                            has waited for minimal_backoff_time
+  --json                    print a JSON array instead, with one object per recipient, and
+                            the lines on standard error
 ${parameterHelp}
   -h, --help                this text
 
 The TLS level is smtp_tls_security_level: none, may (default) or encrypt.
-smtp_tls_loglevel is 1 here.
+smtp_tls_loglevel is 1 and smtp_quit_timeout 5s here.
+
+Fields of the objects:
+  recipient, status ("sent", "deferred" or "bounced"), dsn, reply, relay ("host[address]:port"
+  or null), delay, delays (four numbers: in the queue, waiting, connecting, sending),
+  tls ("may:none", the field of the delivery record, or null), tlsStatus ("Anonymous",
+  "Untrusted", "Trusted", "Verified" or null), snapshot (the TLS session, or null)
+
+The first SIGINT or SIGTERM lets a delivery come to its end, so that its outcome is known;
+a second one ends at once.
 
 Exit codes:
   0 sent to all recipients, 75 deferred for one at least (try again later), 69 refused,
@@ -37,14 +52,21 @@ Examples:
   echo 'Subject: hello' | mxtls send --from '' --to you@example.com --nexthop '[mx.example.com]:25'
   mxtls send --from me@example.org --to you@example.com --nexthop '[mx.example.com]:465' \\
       -o smtp_tls_wrappermode=yes -o smtp_tls_security_level=encrypt message.eml
+  mxtls send --from me@example.org --to you@example.com --nexthop '[mx.example.com]:25' \\
+      --json message.eml | jq -r '.[] | .status + " " + .tls'
 `;
 
 const specs = {
   from: { type: 'string' },
   to: { type: 'string', multiple: true },
   nexthop: { type: 'string' },
+  'arrival-time': { type: 'string' },
+  json: { type: 'boolean' },
   ...parameterOption,
 } as const;
+
+/** A person waits at the other end: not for minutes, when a server does not hang up. */
+const defaults = ['smtp_tls_loglevel=1', 'smtp_quit_timeout=5s'];
 
 async function run(args: readonly string[]): Promise<number> {
   const options = parseCommandLine(args, specs, 1);
@@ -52,26 +74,41 @@ async function run(args: readonly string[]): Promise<number> {
     process.stdout.write(help);
     return exitCode.ok;
   }
-  const sender =
-    options.string('from') ??
-    missing('--from', 'the sender', "--from me@example.org, or --from ''");
-  const nexthop =
-    options.string('nexthop') ?? missing('--nexthop', 'the server', "--nexthop '[127.0.0.1]:2525'");
-  const recipients = options.strings('to');
-  if (recipients.length === 0) {
-    missing('--to', 'a recipient', '--to you@example.com');
-  }
-  const parameters = readParameterOptions(options.strings('option'), ['smtp_tls_loglevel=1']);
-  const message = await openMessage(options.positionals[0] ?? '-');
-  const { Smtp } = await import('../client.js');
+  const request = readRequest(options);
+  const parameters = readParameterOptions(options, 'smtp', defaults);
   await checkConfiguration(parameters);
-  const smtp = new Smtp({ ...parameters.smtp, logger: printer() });
-  try {
-    const report = await smtp.deliver({ sender, recipients, nexthop, message });
-    return worst(report.recipients.map(({ status }) => status));
-  } finally {
-    message.destroy();
+  const reports = await deliver(request, parameters, options.flag('json'));
+  if (options.flag('json')) {
+    const tlsField = parameters.smtp.logTlsFeatureStatus ?? true;
+    const rows = reports.flatMap((report) => reportRows(report, tlsField));
+    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
   }
+  return worstCode(reports.flatMap(({ recipients }) => recipients.map(({ status }) => status)));
+}
+
+async function deliver(
+  request: SendRequest,
+  parameters: ParameterOptions,
+  json: boolean,
+): Promise<readonly DeliveryReport[]> {
+  const { Smtp } = await import('../client.js');
+  const smtp = new Smtp({ ...parameters.smtp, logger: printer(json) });
+  const { sender, routes, arrivalTime, source } = request;
+  const message = await readMessage(source);
+  finishOnSignal();
+  const reports: DeliveryReport[] = [];
+  for (const route of routes) {
+    reports.push(
+      await smtp.deliver({
+        ...route,
+        sender,
+        message,
+        encoding: message.some((byte) => byte > 127) ? '8bit' : '7bit',
+        ...(arrivalTime === null ? {} : { arrivalTime }),
+      }),
+    );
+  }
+  return reports;
 }
 
 /** What the engine would find out in the middle of a delivery, and call deferred. */
@@ -87,51 +124,19 @@ async function checkConfiguration(parameters: ParameterOptions): Promise<void> {
   }
 }
 
-function missing(option: string, what: string, example: string): never {
-  throw usageError(`${option} is missing`, `name ${what}, for example ${example}`);
+/** A delivery that is broken off may have been sent or not; nobody would know. */
+function finishOnSignal(): void {
+  firstSignal().then((signal) => {
+    process.stderr.write(
+      `mxtls: ${signal}: waiting for the delivery to end; a second signal ends it at once\n`,
+    );
+  });
 }
 
-/** Standard input, or a file that can be read. @throws Failure */
-async function openMessage(name: string): Promise<Readable> {
-  if (name === '-') {
-    if (process.stdin.isTTY) {
-      process.stderr.write('Reading the message from the terminal; end it with Ctrl-D.\n');
-    }
-    return process.stdin;
-  }
-  try {
-    const file = await open(name);
-    if ((await file.stat()).isDirectory()) {
-      await file.close();
-      throw unreadable(name, constants.errno.EISDIR);
-    }
-    return createReadStream(name, { fd: file });
-  } catch (error) {
-    throw error instanceof Failure
-      ? error
-      : unreadable(name, (error as { errno?: number }).errno ?? 0);
-  }
-}
-
-function unreadable(name: string, errno: number): Failure {
-  return new Failure(
-    `cannot read the message ${name}: ${systemErrorText(errno)}`,
-    exitCode.noInput,
-  );
-}
-
-/** Lines on standard output, warnings like those of a daemon on standard error. */
-function printer(): ReturnType<typeof streamLogger> {
+/** Lines on standard output, warnings like those of a daemon on standard error; for JSON all there. */
+function printer(json: boolean): ReturnType<typeof streamLogger> {
   const daemon = streamLogger({ service: 'smtp' });
-  return { ...daemon, info: (text) => process.stdout.write(`${text}\n`) };
-}
-
-/** One deferred recipient makes the message worth another try. */
-function worst(statuses: readonly string[]): number {
-  if (statuses.includes('deferred')) {
-    return exitCode.tempFail;
-  }
-  return statuses.every((status) => status === 'sent') ? exitCode.ok : exitCode.unavailable;
+  return json ? daemon : { ...daemon, info: (text) => process.stdout.write(`${text}\n`) };
 }
 
 export const sendCommand: Command = {

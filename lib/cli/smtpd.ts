@@ -1,39 +1,61 @@
-/** `mxtls smtpd`: the smtpd engine as a program. Receives mail and, so far, throws it away. */
+/** `mxtls smtpd`: the smtpd engine as a program. Receives mail into a Maildir. */
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import type { Logger } from '../log/logger.js';
+import { constants } from 'node:os';
+import type { ParameterOptions } from '../config/from-parameters.js';
+import { TlsError } from '../errors.js';
+import type { Smtpd } from '../server.js';
 import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { firstSignal } from './signals.js';
+import { type Access, accessFor } from './smtpd-access.js';
+import { discard, keepIn, openMaildir } from './smtpd-store.js';
 
-const help = `Usage: mxtls smtpd --listen HOST:PORT [-o NAME=VALUE ...]
+const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
+       [-c DIR] [-o NAME=VALUE ...]
 
-Receives mail by SMTP. Messages are thrown away after they have been received, with a
-warning in the log: this command is for trying out TLS settings.
+Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
+before the client is told so. Nothing is relayed.
 
-Prints "listening ADDRESS:PORT" on standard output when it is ready, logs to standard
-error, and ends on SIGTERM or SIGINT after the messages that are being received. A second
-signal ends it at once.
+Prints "listening ADDRESS:PORT" on standard output when it is ready, and logs to standard
+error. SIGTERM or SIGINT ends it after the messages that are being received; a second signal
+ends it at once.
 
 Options:
   --listen HOST:PORT        where to listen; port 0 lets the system choose one; may be given
                             many times
+  --maildir DIR             where messages go; made if it does not exist. Without it they
+                            are thrown away, with a warning
+  --domain DOMAIN           receive for addresses in this domain, from anywhere; may be given
+                            many times. Without it: for all addresses, but only from clients
+                            on this machine
 ${parameterHelp}
   -h, --help                this text
 
+Envelope addresses are kept as Return-Path: and Delivered-To: header fields. Lines end in LF.
+
 Examples:
-  mxtls smtpd --listen 127.0.0.1:2525
-  mxtls smtpd --listen '[::]:25' -o smtpd_tls_security_level=may \\
-      -o smtpd_tls_chain_files=/etc/mxtls/mx.pem -o smtpd_tls_loglevel=1
-  mxtls smtpd --listen 0.0.0.0:465 -o smtpd_tls_wrappermode=yes \\
-      -o smtpd_tls_chain_files=/etc/mxtls/mx.pem -o tls_config_file=/etc/mxtls/openssl.cnf
+  mxtls smtpd --listen 127.0.0.1:2525 --maildir /tmp/mail
+  mxtls smtpd --listen '[::]:25' --maildir /var/mail/example --domain example.com \\
+      -o smtpd_tls_security_level=may -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
+  mxtls smtpd --listen 0.0.0.0:465 --maildir /var/mail/example --domain example.com \\
+      -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
 `;
+
+interface Service {
+  readonly places: readonly HostPort[];
+  readonly maildir: string | null;
+  readonly access: Access;
+  readonly parameters: ParameterOptions;
+}
 
 async function run(args: readonly string[]): Promise<number> {
   const options = parseCommandLine(args, {
     listen: { type: 'string', multiple: true },
+    maildir: { type: 'string' },
+    domain: { type: 'string', multiple: true },
     ...parameterOption,
   });
   if (options.flag('help')) {
@@ -47,66 +69,92 @@ async function run(args: readonly string[]): Promise<number> {
       'add --listen HOST:PORT, for example --listen 127.0.0.1:2525',
     );
   }
-  const parameters = readParameterOptions(options.strings('option'));
+  await serve({
+    places,
+    maildir: options.string('maildir'),
+    access: accessFor(options.strings('domain')),
+    parameters: readParameterOptions(options, 'smtpd'),
+  });
+  return exitCode.ok;
+}
+
+/** Receives mail until a signal comes. */
+async function serve({ places, maildir, access, parameters }: Service): Promise<void> {
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
     import('../tls/library.js'),
     import('../log/logger.js'),
   ]);
+  process.stderr.on('error', () => undefined); // whoever read the log has gone: no reason to stop
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
+  const onData = maildir === null ? discard(logger) : keepIn(await openMaildir(maildir), logger);
   const smtpd = new Smtpd({
     ...parameters.smtpd,
-    onData: async (session, message) => {
-      await discard(message);
-      logger.warn(
-        `${session.queueId}: message of ${message.bytes} bytes from ${session.namaddr} discarded`,
-      );
-    },
+    onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
+    onData,
   });
   const signal = firstSignal();
-  for (const place of places) {
-    const listener = await smtpd.listen(await resolvePlace(place));
-    process.stdout.write(`listening ${formatHostPort(listener.address, listener.port)}\n`);
-  }
-  logger.warn('received messages are discarded');
-  await endOn(signal, smtpd, logger);
-  return exitCode.ok;
-}
-
-async function discard(message: AsyncIterable<Buffer>): Promise<void> {
-  for await (const _ of message) {
-    // Read to its end: only then is it known to be whole.
+  try {
+    for (const place of places) {
+      await listen(smtpd, place);
+    }
+    if (maildir === null) {
+      logger.warn('no --maildir: received messages are discarded');
+    }
+    logger.info(`${await signal}: ending; connections open: ${smtpd.connections}`);
+  } finally {
+    await smtpd.close();
   }
 }
 
-async function endOn(
-  signal: Promise<NodeJS.Signals>,
-  smtpd: { readonly connections: number; close(): Promise<void> },
-  logger: Logger,
-): Promise<void> {
-  logger.info(`${await signal}: ending; connections open: ${smtpd.connections}`);
-  await smtpd.close();
+/** Listens on all addresses of the host. */
+async function listen(smtpd: Smtpd, { host, port }: HostPort): Promise<void> {
+  const addresses = await addressesOf(host);
+  let problem: unknown = null;
+  let listening = 0;
+  for (const address of addresses) {
+    try {
+      const listener = await smtpd.listen({ host: address, port });
+      process.stdout.write(`listening ${formatHostPort(listener.address, listener.port)}\n`);
+      listening++;
+    } catch (error) {
+      if (addresses.length === 1 || !isForeign(error)) {
+        throw error;
+      }
+      problem ??= error;
+    }
+  }
+  if (listening === 0) {
+    throw problem;
+  }
 }
 
 /** Names are resolved here; the engine takes addresses. */
-async function resolvePlace(place: HostPort): Promise<HostPort> {
-  if (isIP(place.host) !== 0) {
-    return place;
+async function addressesOf(host: string): Promise<readonly string[]> {
+  if (isIP(host) !== 0) {
+    return [host];
   }
   try {
-    return { host: (await lookup(place.host)).address, port: place.port };
+    const found = await lookup(host, { all: true });
+    return [...new Set(found.map(({ address }) => address))];
   } catch {
     throw new Failure(
-      `--listen: nothing is known of host "${place.host}"; give an address of this machine`,
+      `--listen: nothing is known of host "${host}"; give an address of this machine`,
       exitCode.config,
     );
   }
 }
 
+/** The machine does not have this address: `localhost` has ::1 in many that know no IPv6. */
+function isForeign(error: unknown): boolean {
+  const { EADDRNOTAVAIL, EAFNOSUPPORT } = constants.errno;
+  return error instanceof TlsError && [EADDRNOTAVAIL, EAFNOSUPPORT].includes(error.errno);
+}
+
 export const smtpdCommand: Command = {
   name: 'smtpd',
-  summary: 'receive mail',
+  summary: 'receive mail into a Maildir',
   help,
   run,
 };

@@ -6,25 +6,33 @@
 import { TlsError } from '../errors.js';
 import { expand } from './expand.js';
 import type { ResolvedSmtp, ResolvedSmtpd, SmtpdParameters, SmtpParameters } from './options.js';
-import { defaultText, type Parameter, parameters } from './parameters.js';
+import type { Parameter, ParameterValue } from './parameter.js';
+import { defaultText, lookupWith, parameters } from './parameters.js';
 import { nearest } from './suggest.js';
 import { checkValue, readValue } from './values.js';
 
 export type Engine = 'smtpd' | 'smtp';
 
+/** A row that is an option of a class. */
+export type OptionParameter = Parameter & { readonly option: string };
+
 /** The library configuration is the process's: not asking for one is not asking for `none`. */
 const processWide: ReadonlySet<string> = new Set(['tls.configFile', 'tls.configName']);
 
-/** The rows of one engine. */
-export function engineParameters(engine: Engine): readonly Parameter[] {
+/** The rows of one engine that are options, those that nothing acts upon yet among them. */
+export function engineParameters(engine: Engine): readonly OptionParameter[] {
   return parameters.filter(
-    (parameter) =>
-      parameter.group === engine || parameter.group === 'both' || parameter.group === 'tls',
+    (row): row is OptionParameter => row.option !== null && concerns(row, engine),
   );
 }
 
+/** The parameter is one of this engine. */
+export function concerns({ group }: Parameter, engine: Engine): boolean {
+  return group === engine || group === 'both' || group === 'tls';
+}
+
 /**
- * Refuses fields that no parameter has, and values of the wrong kind.
+ * Refuses fields that no parameter has or that nothing acts upon, and values of the wrong kind.
  *
  * @param extra fields that the class adds (callbacks, logger)
  * @throws TlsError `UNKNOWN_OPTION` with the nearest known name, `INVALID_PARAMETER`
@@ -38,6 +46,13 @@ export function checkOptions(options: object, engine: Engine, extra: readonly st
     const row = rows.get(path);
     if (row === undefined) {
       throw unknownOption(path, [...rows.keys(), ...extra]);
+    }
+    if (row.pending) {
+      throw new TlsError({
+        code: 'UNKNOWN_OPTION',
+        message: `option "${path}" (${row.name}) is known but has no effect in this version`,
+        suggestion: 'leave it out',
+      });
     }
     checkValue(row, path, value);
   }
@@ -75,36 +90,59 @@ function fields(options: object): readonly (readonly [path: string, value: unkno
   });
 }
 
+type Given = ReadonlyMap<string, unknown>;
+
 function resolve(options: object, engine: Engine): Record<string, unknown> {
   const rows = engineParameters(engine);
-  const given = new Map(fields(options).filter(([, value]) => value !== undefined));
-  const texts = new Map(rows.map((row) => [row.name, referenceText(row, given)]));
+  const given: Given = new Map(fields(options).filter(([, value]) => value !== undefined));
+  const byName = new Map(rows.map((row) => [row.name, row]));
+  const texts = new Map(rows.map((row) => [row.name, givenText(row, given)]));
+  const lookup = lookupWith((name) => texts.get(name));
   const result: Record<string, unknown> = {};
   for (const row of rows) {
-    if (given.has(row.option)) {
-      setPath(result, row.option, checkValue(row, row.option, given.get(row.option)));
+    const source = given.has(row.option) ? row : inheritedFrom(row, byName, given);
+    if (source !== null) {
+      setPath(result, row.option, checkValue(source, source.option, given.get(source.option)));
     } else if (!processWide.has(row.option)) {
-      const text = expand(row.name, ownDefault(row, given), (name) => texts.get(name) ?? null);
+      const text = expand(row.name, ownDefault(row, given), lookup);
       setPath(result, row.option, readValue({ ...row, name: row.option }, text));
     }
   }
   return result;
 }
 
+/** The given option that a default of just `$name` stands for: not every value has a text. */
+function inheritedFrom(
+  row: OptionParameter,
+  byName: ReadonlyMap<string, OptionParameter>,
+  given: Given,
+): OptionParameter | null {
+  const name = /^\$(\w+)$/.exec(row.default)?.[1] ?? '';
+  const source = byName.get(name);
+  return source?.type === row.type && given.has(source.option) ? source : null;
+}
+
 /**
  * The default where it depends on what was given: a private OpenSSL configuration file speaks for itself. Postfix's
  * `>=TLSv1` would override its MinProtocol and MaxProtocol, set or not.
  */
-function ownDefault(row: Parameter, given: ReadonlyMap<string, unknown>): string {
+function ownDefault(row: Parameter, given: Given): string {
   const configFile = given.get('tls.configFile');
   const isPrivate = typeof configFile === 'string' && configFile.startsWith('/');
   return row.type === 'protocols' && isPrivate ? '' : defaultText(row);
 }
 
-/** What `$name` in another default stands for: what was given, else the default. */
-function referenceText(row: Parameter, given: ReadonlyMap<string, unknown>): string {
-  const value = given.get(row.option);
-  return typeof value === 'string' ? value.replaceAll('$', '$$$$') : defaultText(row);
+/** What was given, as the text that `$name` in a default stands for. */
+function givenText(row: OptionParameter, given: Given): string | undefined {
+  const value = given.get(row.option) as ParameterValue | undefined;
+  if (typeof value === 'boolean') {
+    return value ? 'yes' : 'no';
+  }
+  if (typeof value === 'number' && row.type === 'time') {
+    return `${Math.ceil(value / 1000)}s`;
+  }
+  const text = Array.isArray(value) ? value.join(', ') : value?.toString();
+  return text?.replaceAll('$', '$$$$');
 }
 
 /** Sets `a.b` in nested objects. */

@@ -1,14 +1,21 @@
 /**
- * From Postfix parameters (`-o name=value`) to the options of the classes.
+ * From Postfix parameters (main.cf, `-o name=value`) to the options of the classes.
  */
-import { TlsError } from '../errors.js';
-import type { LibraryProps } from '../tls/library.js';
 import { serverLevel } from '../tls/levels.js';
-import { setPath } from './check.js';
-import { expand } from './expand.js';
+import type { LibraryProps } from '../tls/library.js';
+import { type Engine, engineParameters, type OptionParameter, setPath } from './check.js';
+import { Effective } from './effective.js';
+import { expand, type Lookup } from './expand.js';
+import { legacyOptions } from './legacy.js';
 import type { SmtpdParameters, SmtpParameters } from './options.js';
-import { defaultText, findParameter, type Parameter, parameters } from './parameters.js';
+import type { Parameter } from './parameter.js';
+import { findParameter, lookupWith } from './parameters.js';
+import { reviewSettings } from './review.js';
+import type { Settings } from './settings.js';
 import { readValue } from './values.js';
+
+export { readMainCf } from './main-cf.js';
+export { mergeSettings, readAssignments, type Setting, type Settings } from './settings.js';
 
 /** Options of everything that parameters can say something about; only what was set. */
 export interface ParameterOptions {
@@ -22,68 +29,99 @@ export interface ParameterOptions {
 /**
  * Reads parameters.
  *
- * @param texts names with unexpanded values
- * @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`
+ * @param engine the parameters of the other one are not looked at: a main.cf may have for it what this version refuses
+ * @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`; `MAIN_CF` for a value of main.cf
  */
-export function optionsFromParameters(texts: ReadonlyMap<string, string>): ParameterOptions {
-  const smtpd: Record<string, unknown> = {};
-  const smtp: Record<string, unknown> = {};
-  const warnings: string[] = [];
-  for (const [name, text] of texts) {
-    const row = findParameter(name);
-    const expanded = expand(name, text, (other) => textOf(other, texts));
-    const value = readValue(row, expanded);
-    warnings.push(...valueWarnings(row, expanded.trim()));
-    if (row.group !== 'smtp') {
-      setPath(smtpd, row.option, value);
-    }
-    if (row.group !== 'smtpd') {
-      setPath(smtp, row.option, value);
-    }
-  }
-  const { configFile, configName } = (smtp['tls'] ?? {}) as LibraryProps;
+export function optionsFromParameters(
+  settings: Settings,
+  engine: Engine | null = null,
+): ParameterOptions {
+  const warnings = new Set(reviewSettings(settings, engine));
+  const read = (wanted: Engine): Record<string, unknown> =>
+    engine === null || engine === wanted ? new Reader(settings, wanted).options(warnings) : {};
+  const smtpd: SmtpdParameters = read('smtpd');
+  const smtp: SmtpParameters = read('smtp');
+  const { configFile, configName } = smtpd.tls ?? smtp.tls ?? {};
   return {
-    smtpd: smtpd as SmtpdParameters,
-    smtp: smtp as SmtpParameters,
+    smtpd,
+    smtp,
     library: {
       ...(configFile === undefined ? {} : { configFile }),
       ...(configName === undefined ? {} : { configName }),
     },
-    warnings,
+    warnings: [...warnings],
   };
 }
 
-/**
- * Splits `name=value`, blanks around both allowed, `{ name = value }` too; a later one wins.
- *
- * @throws TlsError `COMMAND_LINE`
- */
-export function readAssignments(assignments: readonly string[]): ReadonlyMap<string, string> {
-  const texts = new Map<string, string>();
-  for (const assignment of assignments) {
-    const inner = /^\s*\{(.*)\}\s*$/s.exec(assignment)?.[1] ?? assignment;
-    const match = /^\s*([^\s=]+)\s*=(.*)$/s.exec(inner);
-    if (match?.[1] === undefined || match[2] === undefined) {
-      throw new TlsError({
-        code: 'COMMAND_LINE',
-        message: `"${assignment}" is no parameter setting`,
-        suggestion: 'write -o name=value, for example -o smtp_tls_loglevel=1',
-      });
-    }
-    texts.set(match[1], match[2].trim());
-  }
-  return texts;
-}
+class Reader {
+  readonly #effective: Effective;
+  readonly #engine: Engine;
+  readonly #rows: readonly OptionParameter[];
+  /** Without what is no option of the class: what the class will come to by itself. */
+  readonly #classLookup: Lookup;
 
-function textOf(name: string, texts: ReadonlyMap<string, string>): string | null {
-  const row = parameters.find((known) => known.name === name);
-  return row === undefined ? null : (texts.get(name) ?? defaultText(row));
+  constructor(settings: Settings, engine: Engine) {
+    const effective = new Effective(settings);
+    this.#effective = effective;
+    this.#engine = engine;
+    this.#rows = engineParameters(engine).filter((row) => !row.pending);
+    const options = new Set(this.#rows.map((row) => row.name));
+    this.#classLookup = lookupWith((name) =>
+      options.has(name) && settings.has(name)
+        ? effective.expanded(name).replaceAll('$', '$$$$')
+        : undefined,
+    );
+  }
+
+  /** @param warnings where to put them */
+  options(warnings: Set<string>): Record<string, unknown> {
+    const options: Record<string, unknown> = {};
+    for (const row of this.#rows) {
+      if (this.#effective.isSet(row.name) || this.#isDerived(row)) {
+        const text = this.#effective.expanded(row.name);
+        setPath(options, row.option, this.#value(row, text));
+        for (const warning of valueWarnings(row, text.trim())) {
+          warnings.add(warning);
+        }
+      }
+    }
+    this.#addLegacy(options, warnings);
+    return options;
+  }
+
+  #addLegacy(options: Record<string, unknown>, warnings: Set<string>): void {
+    const legacy = legacyOptions(
+      this.#engine,
+      (name) => this.#effective.expanded(name).trim(),
+      (name) => this.#effective.isSet(name),
+    );
+    if (legacy.level !== null) {
+      const { name, text } = legacy.level;
+      const row = findParameter(`${this.#engine}_tls_security_level`);
+      setPath(options, 'tls.securityLevel', this.#value({ ...row, name }, text));
+    }
+    if (legacy.chainFiles !== null) {
+      setPath(options, 'tls.chainFiles', legacy.chainFiles);
+    }
+    for (const warning of legacy.warnings) {
+      warnings.add(warning);
+    }
+  }
+
+  /** It was not set, but its default depends on something that was and that the class knows nothing of. */
+  #isDerived(row: Parameter): boolean {
+    return (
+      row.default.includes('$') &&
+      this.#effective.expanded(row.name) !== expand(row.name, row.default, this.#classLookup)
+    );
+  }
+
+  #value(row: Parameter, text: string): unknown {
+    return this.#effective.located(row.name, () => readValue(row, text));
+  }
 }
 
 function valueWarnings(row: Parameter, text: string): readonly string[] {
-  const level = row.type === 'server-level' ? serverLevel(text)?.warning : null;
-  return [
-    ...(level === null || level === undefined ? [] : [`${row.name}: ${level}`]),
-    ...(row.pending ? [`${row.name} has no effect in this version`] : []),
-  ];
+  const warning = row.type === 'server-level' ? serverLevel(text)?.warning : null;
+  return warning === null || warning === undefined ? [] : [`${row.name}: ${warning}`];
 }

@@ -31,12 +31,56 @@ export interface SmtpdParameters {
   readonly timeout?: number;
   /** `smtpd_starttls_timeout`: milliseconds for each wait of a handshake or TLS shutdown. */
   readonly starttlsTimeout?: number;
+  /** `smtpd_per_request_deadline`: the time limits are for a whole command and its reply. */
+  readonly perRequestDeadline?: boolean;
+  /** `smtpd_min_data_rate`: bytes per second of content that extend the deadline. */
+  readonly minDataRate?: number;
   /** `message_size_limit`: bytes; 0 is no limit. */
   readonly messageSizeLimit?: number;
   /** `smtpd_recipient_limit`: recipients of one message. */
   readonly recipientLimit?: number;
+  /** `smtpd_recipient_overshoot_limit`: recipients over the limit before each further one is an error. */
+  readonly recipientOvershootLimit?: number;
   /** `line_length_limit`: longest command line in bytes. */
   readonly lineLengthLimit?: number;
+  /** `smtpd_soft_error_limit`: errors before replies to errors are delayed. */
+  readonly softErrorLimit?: number;
+  /** `smtpd_hard_error_limit`: errors before the client is disconnected. */
+  readonly hardErrorLimit?: number;
+  /** `smtpd_error_sleep_time`: milliseconds of that delay. */
+  readonly errorSleepTime?: number;
+  /** `smtpd_junk_command_limit`: NOOP, VRFY, ETRN and RSET between two messages before each further one is an error. */
+  readonly junkCommandLimit?: number;
+  /** `smtpd_client_connection_count_limit`: simultaneous connections of one client address; 0 is no limit. */
+  readonly clientConnectionCountLimit?: number;
+  /** `smtpd_client_event_limit_exceptions`: networks of clients without such a limit. */
+  readonly clientEventLimitExceptions?: readonly string[];
+  /** `smtpd_forbid_bare_newline`: what becomes of lines that end in a bare LF. */
+  readonly forbidBareNewline?: 'normalize' | 'reject' | 'note' | 'no';
+  /** `smtpd_forbid_bare_newline_reject_code` */
+  readonly forbidBareNewlineRejectCode?: number;
+  /** `smtpd_forbid_bare_newline_exclusions`: networks of clients that may send bare LFs. */
+  readonly forbidBareNewlineExclusions?: readonly string[];
+  /** `smtpd_forbid_unauth_pipelining`: disconnect clients that do not wait where they must. */
+  readonly forbidUnauthPipelining?: boolean;
+  /** `smtpd_helo_required`: no MAIL before HELO or EHLO. */
+  readonly heloRequired?: boolean;
+  /** `smtpd_discard_ehlo_keywords`: left out of the reply to EHLO, any case. */
+  readonly discardEhloKeywords?: readonly string[];
+  /** `disable_vrfy_command`: VRFY is refused. */
+  readonly disableVrfyCommand?: boolean;
+  /** `strict_rfc821_envelopes`: addresses need angle brackets and nothing else. */
+  readonly strictRfc821Envelopes?: boolean;
+  /** `smtpd_hide_client_session`: Received: headers tell neither client nor TLS. */
+  readonly hideClientSession?: boolean;
+  /** `smtputf8_enable`: SMTPUTF8 is offered. */
+  readonly smtputf8Enable?: boolean;
+  /** `smtpd_sasl_auth_enable`: AUTH is offered where there is a callback for it. */
+  readonly saslAuthEnable?: boolean;
+  /** `smtpd_sasl_security_options`: mechanisms that are not offered, such as `noplaintext`. */
+  readonly saslSecurityOptions?: readonly string[];
+  /** `smtpd_sasl_tls_security_options`: the same under TLS. */
+  readonly saslTlsSecurityOptions?: readonly string[];
 }
 
 /** Parameters of the smtp engine outside `tls`; the class adds the rest. */
@@ -46,8 +90,10 @@ export interface SmtpParameters {
   readonly tls?: SmtpTlsOptions;
   /** `smtp_helo_name`: the name sent with EHLO where it differs from `myhostname`. */
   readonly heloName?: string;
-  /** `smtp_bind_address`: source address of connections; empty leaves it to the system. */
+  /** `smtp_bind_address`: IPv4 source address of connections; empty leaves it to the system. */
   readonly bindAddress?: string;
+  /** `smtp_bind_address6`: the same for IPv6. */
+  readonly bindAddress6?: string;
   /** `smtp_connect_timeout`: milliseconds; 0 leaves it to the system. */
   readonly connectTimeout?: number;
   /** `smtp_helo_timeout`: milliseconds for greeting and EHLO reply. */
@@ -68,10 +114,34 @@ export interface SmtpParameters {
   readonly rsetTimeout?: number;
   /** `smtp_quit_timeout`: milliseconds for the QUIT reply. */
   readonly quitTimeout?: number;
+  /** `smtp_per_request_deadline`: the time limits are for a whole request. */
+  readonly perRequestDeadline?: boolean;
+  /** `smtp_min_data_rate`: bytes per second of content that extend the deadline. */
+  readonly minDataRate?: number;
   /** `smtp_line_length_limit`: longest line of content before it is broken; 0 is no limit. */
   readonly lineLengthLimit?: number;
   /** `minimal_backoff_time`: milliseconds that a message must have waited before level `may` falls back to plaintext. */
   readonly minimalBackoffTime?: number;
+  /** `smtp_always_send_ehlo`: EHLO whatever the greeting says. */
+  readonly alwaysSendEhlo?: boolean;
+  /** `smtp_never_send_ehlo`: HELO whatever the greeting says. */
+  readonly neverSendEhlo?: boolean;
+  /** `smtp_skip_5xx_greeting`: a greeting of 5xx moves on to the next server; else it bounces. */
+  readonly skip5xxGreeting?: boolean;
+  /** `smtp_skip_quit_response`: do not wait for the reply to QUIT. */
+  readonly skipQuitResponse?: boolean;
+  /** `smtp_discard_ehlo_keywords`: not heeded in the reply to EHLO, any case. */
+  readonly discardEhloKeywords?: readonly string[];
+  /** `smtputf8_enable`: SMTPUTF8 is used where it is offered. */
+  readonly smtputf8Enable?: boolean;
+  /** `smtp_sasl_auth_enable`: AUTH where there are credentials. */
+  readonly saslAuthEnable?: boolean;
+  /** `smtp_sasl_security_options`: mechanisms that are not used, such as `noplaintext`. */
+  readonly saslSecurityOptions?: readonly string[];
+  /** `smtp_sasl_tls_security_options`: the same under TLS. */
+  readonly saslTlsSecurityOptions?: readonly string[];
+  /** `smtp_sasl_tls_verified_security_options`: the same under TLS with a verified server. */
+  readonly saslTlsVerifiedSecurityOptions?: readonly string[];
   /** `smtp_log_tls_feature_status`: the `tls=` field of the delivery record. */
   readonly logTlsFeatureStatus?: boolean;
 }

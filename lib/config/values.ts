@@ -8,6 +8,7 @@ import { TlsError } from '../errors.js';
 import { parseGrade, splitExclusions } from '../tls/ciphers.js';
 import { checkClientLevel, serverLevel } from '../tls/levels.js';
 import { parseProtocols } from '../tls/protocols.js';
+import { isRelease } from './expand.js';
 import type { Parameter, ParameterType, ParameterValue } from './parameter.js';
 
 const unitMs: Readonly<Record<string, number>> = {
@@ -36,9 +37,12 @@ type Reader = (text: string, parameter: Parameter) => ParameterValue;
 const readers: Readonly<Record<ParameterType, Reader>> = {
   string: (text, parameter) => withoutControls(parameter.name, text),
   bool: readBool,
+  enum: readEnum,
   time: readTime,
   int: readInt,
-  list: splitList,
+  release: readRelease,
+  list: (text) => splitList(text, /[\s,]+/),
+  'colon-list': (text) => splitList(text, /[\s,:]+/),
   grade: (text, parameter) => parseGrade(text, parameter.name),
   exclusions: (text, parameter) => splitExclusions([text], parameter.name),
   protocols: (text, parameter) => {
@@ -89,8 +93,11 @@ const optionKinds: Readonly<Record<ParameterType, Kind>> = {
     test: (value) => typeof value === 'number' && Number.isFinite(value),
     words: 'a number of milliseconds',
   },
+  enum: text,
   int: count,
+  release: text,
   list: strings,
+  'colon-list': strings,
   grade: text,
   exclusions: strings,
   protocols: text,
@@ -127,8 +134,26 @@ function readInt(value: string, parameter: Parameter): number {
   return number;
 }
 
-function splitList(value: string): readonly string[] {
-  return value.split(/[\s,]+/).filter((item) => item !== '');
+function readEnum(value: string, parameter: Parameter): string {
+  const { values = [], aliases = {} } = parameter;
+  const folded = value.toLowerCase();
+  const word = Object.hasOwn(aliases, folded) ? aliases[folded] : folded;
+  if (word === undefined || !values.includes(word)) {
+    const known = values.filter((item) => item !== '').join(', ');
+    throw invalid(parameter.name, `is "${value}"`, `write one of ${known}`);
+  }
+  return word;
+}
+
+function readRelease(value: string, parameter: Parameter): string {
+  if (!isRelease(value)) {
+    throw invalid(parameter.name, `is "${value}"`, 'write a release of Postfix such as 3.11');
+  }
+  return value;
+}
+
+function splitList(value: string, separator: RegExp): readonly string[] {
+  return value.split(separator).filter((item) => item !== '');
 }
 
 function readServerLevel(value: string, parameter: Parameter): string {

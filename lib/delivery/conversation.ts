@@ -25,6 +25,15 @@ export interface Peer {
   readonly port: number;
 }
 
+export interface ConversationOptions {
+  /** Milliseconds that the server has for its end of the connection. */
+  readonly quitTimeout: number;
+  /** Do not wait for the reply to QUIT. */
+  readonly skipQuitResponse: boolean;
+  /** The time limits are for whole requests, not for each read and write. */
+  readonly perRequestDeadline: boolean;
+}
+
 export interface ConversationEvents {
   connected(): void;
   /** The reply to the oldest unanswered command. */
@@ -49,7 +58,7 @@ export class Conversation implements ConnectionOwner {
   readonly namaddrport: string;
 
   readonly #events: ConversationEvents;
-  readonly #quitTimeout: number;
+  readonly #options: ConversationOptions;
   readonly #reply = new ReplyReader();
   #where = 'connecting';
   #awaited = 0;
@@ -58,18 +67,17 @@ export class Conversation implements ConnectionOwner {
 
   /**
    * @param connection connecting
-   * @param quitTimeout milliseconds that the server has for its end of the connection
    */
   constructor(
     connection: NativeConnection,
     peer: Peer,
-    quitTimeout: number,
+    options: ConversationOptions,
     events: ConversationEvents,
   ) {
     this.wire = new Wire(connection, replyLineLimit);
     this.namaddr = `${peer.host}[${peer.address}]`;
     this.namaddrport = `${this.namaddr}:${peer.port}`;
-    this.#quitTimeout = quitTimeout;
+    this.#options = options;
     this.#events = events;
     connection.owner = this;
   }
@@ -79,13 +87,19 @@ export class Conversation implements ConnectionOwner {
     return this.#state !== 'over' && this.#state !== 'quitting';
   }
 
-  /** What we are doing, for texts, and how long the server may take for it. */
-  expect(replies: number, where: string, timeout: number): void {
+  /**
+   * What we are doing, for texts, and how long the server may take for it.
+   *
+   * @param minDataRate with deadlines: bytes per second that earn more time
+   */
+  expect(replies: number, where: string, timeout: number, minDataRate = 0): void {
     this.#awaited += replies;
     this.#where = where;
-    if (timeout !== this.#timeout && this.wire.connection.open) {
+    if (this.#options.perRequestDeadline) {
+      this.wire.setDeadline(timeout, minDataRate);
+    } else if (timeout !== this.#timeout) {
       this.#timeout = timeout;
-      this.wire.connection.setTimeout(timeout);
+      this.wire.setTimeout(timeout);
     }
   }
 
@@ -119,15 +133,20 @@ export class Conversation implements ConnectionOwner {
     }
   }
 
-  /** Ends politely. Whatever happens from now on is of no interest. */
-  quit(): void {
+  /**
+   * Ends politely; whatever happens from now on is of no interest.
+   *
+   * @param farewell the last command; empty when it was said already
+   */
+  quit(farewell: string): void {
     if (!this.going) {
       return;
     }
     this.#state = 'quitting';
-    if (this.wire.connection.open) {
-      this.wire.flush();
-      this.wire.connection.setTimeout(this.#quitTimeout);
+    this.wire.say(farewell);
+    this.wire.flush();
+    this.wire.setTimeout(this.#options.quitTimeout);
+    if (this.#options.skipQuitResponse || this.wire.blocked) {
       this.wire.end();
     }
   }
@@ -153,6 +172,7 @@ export class Conversation implements ConnectionOwner {
 
   onRead(slab: Buffer, length: number): void {
     if (!this.going) {
+      this.wire.end(); // what comes now answers QUIT
       return;
     }
     const { input } = this.wire;

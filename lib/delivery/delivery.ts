@@ -1,42 +1,41 @@
 /**
- * One request from the look-up of its host to a result for each recipient.
+ * One request from the look-up of its hosts to a result for each recipient.
  *
- * Addresses of the host are tried in turn. A recipient that was refused for good, or that the
+ * Hosts and their addresses are tried in turn. A recipient that was refused for good, or that a
  * server took, is through; the others go to the next address with what is known so far, and what is
  * left at the end keeps the last reason. Nothing is sent twice on purpose: when nobody knows
  * whether a server took the message, no other one is tried.
  */
 import { TlsError } from '../errors.js';
-import { type DeliveryTimes, deliveryDelays, logDelivery, tlsField } from '../log/delivery.js';
-import type { TlsLevel } from '../tls/levels.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import { logEstablished } from '../log/handshake.js';
+import type { TlsSnapshot } from '../snapshot.js';
 import { deferred, type Failure } from './failure.js';
 import { type HostLookup, lookupHost } from './host-lookup.js';
+import type { Credentials } from './login.js';
 import { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
-import type { DeliveryReport, DeliveryRequest, RecipientResult } from './report.js';
+import { Outcomes } from './outcomes.js';
+import type { DeliveryReport, DeliveryRequest } from './report.js';
 import type { DeliveryService } from './service.js';
-import { Session } from './session.js';
-import { type Outcome, Transaction } from './transaction.js';
+import { Session, type SessionProps } from './session.js';
+import type { SessionPool } from './session-pool.js';
+import { Transaction } from './transaction.js';
+
+/** User and password for a host, or null for no AUTH. */
+export type CredentialsLookup = (host: string) => Credentials | null | Promise<Credentials | null>;
 
 export interface DeliveryProps {
   readonly service: DeliveryService;
   readonly request: DeliveryRequest;
-  readonly nexthop: Nexthop;
+  /** In the order in which they are tried. */
+  readonly nexthops: readonly Nexthop[];
   readonly queueId: string;
   readonly lookup: HostLookup;
-}
-
-/** How it stands with one recipient. */
-interface Standing {
-  readonly outcome: NonNullable<Outcome>;
-  readonly relay: string | null;
-  readonly tlsFeature: string;
-  /** When the connection was ready for the message; null: it never was. */
-  readonly ready: number | null;
-  readonly done: number;
-  /** No other server can change it. */
-  readonly final: boolean;
+  readonly credentials: CredentialsLookup;
+  /** Connections of the messages before this one. */
+  readonly pool: SessionPool;
+  /** Other messages follow: the connection is kept. */
+  readonly more: boolean;
 }
 
 export class Delivery {
@@ -44,98 +43,134 @@ export class Delivery {
   readonly #source: MessageSource;
   readonly #arrival: number;
   readonly #active = Date.now();
-  readonly #standings: (Standing | null)[];
+  readonly #outcomes: Outcomes;
   #tls: TlsSnapshot | null = null;
   /** Other servers must not be tried. */
   #stopped = false;
 
   constructor(props: DeliveryProps) {
+    const { request, service, queueId } = props;
     this.#props = props;
-    this.#source = new MessageSource(props.request.message);
-    this.#arrival = props.request.arrivalTime ?? this.#active;
-    this.#standings = props.request.recipients.map(() => null);
+    this.#source = new MessageSource(request.message, service.options.lineLengthLimit);
+    this.#arrival = request.arrivalTime ?? this.#active;
+    this.#outcomes = new Outcomes({
+      service,
+      recipients: request.recipients,
+      queueId,
+      arrival: this.#arrival,
+      active: this.#active,
+    });
   }
 
   async run(): Promise<DeliveryReport> {
-    const { nexthop, lookup, request, queueId } = this.#props;
-    const addresses = await lookupHost(nexthop.host, lookup);
-    if ('kind' in addresses) {
-      this.#standAll(addresses, null);
-    } else {
-      await this.#tryAll(addresses);
+    const { nexthops, queueId } = this.#props;
+    for (const [i, nexthop] of nexthops.entries()) {
+      if (!this.#finished) {
+        await this.#tryHost(nexthop, i === nexthops.length - 1);
+      }
     }
-    const recipients = request.recipients.map((recipient, i) => this.#result(recipient, i));
-    return { queueId, recipients, tls: this.#tls };
+    return { queueId, recipients: this.#outcomes.report(), tls: this.#tls };
   }
 
-  async #tryAll(addresses: readonly string[]): Promise<void> {
-    const { service, queueId } = this.#props;
+  get #finished(): boolean {
+    return this.#stopped || this.#outcomes.open.length === 0;
+  }
+
+  async #tryHost(nexthop: Nexthop, lastHost: boolean): Promise<void> {
+    const { lookup, service, credentials } = this.#props;
+    const addresses = await lookupHost(nexthop.host, lookup);
+    if ('kind' in addresses) {
+      this.#outcomes.setAll(addresses, null);
+      this.#logTrouble(addresses, lastHost);
+      return;
+    }
+    const login = service.options.saslAuthEnable ? await credentials(nexthop.host) : null;
     for (const [i, address] of addresses.entries()) {
-      const failure = await this.#tryAddress(address);
-      if (this.#stopped || this.#open().length === 0) {
+      const failure = await this.#tryAddress({
+        ...{ ...nexthop, address, level: service.level },
+        credentials: login,
+      });
+      if (this.#finished) {
         return;
       }
-      if (failure !== null && i < addresses.length - 1) {
-        service.logger.info(`${queueId}: ${failure.text}`);
-      }
+      this.#logTrouble(failure, lastHost && i === addresses.length - 1);
+    }
+  }
+
+  /** What went wrong with a server that is not the last one. */
+  #logTrouble(failure: Failure | null, last: boolean): void {
+    if (failure !== null && !last) {
+      this.#props.service.logger.info(`${this.#props.queueId}: ${failure.text}`);
     }
   }
 
   /** One address; at level `may` perhaps a second time, in plaintext. */
-  async #tryAddress(address: string): Promise<Failure | null> {
-    const { service } = this.#props;
-    const session = this.#connect(address, service.level);
+  async #tryAddress(server: SessionProps): Promise<Failure | null> {
+    const session = this.#connect(server);
     if (!(session instanceof Session)) {
       return session;
     }
+    const kept = session.uses > 0;
     const failure = await this.#attempt(session);
+    if (kept && failure?.kind === 'interrupted' && !this.#finished) {
+      return this.#tryAddress(server); // it broke while it was kept, perhaps for no other reason
+    }
     if (failure === null || !this.#mayFallBack(failure, session)) {
       return failure;
     }
-    const plain = this.#connect(address, 'none');
+    const plain = this.#connect({ ...server, level: 'none' });
     return plain instanceof Session ? this.#attempt(plain) : plain;
   }
 
-  #connect(address: string, level: TlsLevel): Session | Failure {
-    const { service, nexthop } = this.#props;
+  /** A connection of an earlier message, or a new one. */
+  #connect(server: SessionProps): Session | Failure {
+    const { service, pool } = this.#props;
+    const kept = pool.take(server);
+    if (kept !== null) {
+      this.#logReused(kept);
+      return kept;
+    }
     try {
-      return new Session(service, { ...nexthop, address, level });
+      return new Session(service, server);
     } catch (error) {
       if (!(error instanceof TlsError)) {
         throw error;
       }
       const failure = deferred('connect', '4.4.1', error.message);
-      this.#standAll(failure, null);
+      this.#outcomes.setAll(failure, null);
       return failure;
     }
   }
 
   /** What the delivery comes to on one connection. */
   async #attempt(session: Session): Promise<Failure | null> {
-    const { request } = this.#props;
-    const refusal = await session.opened();
+    const refusal = session.uses === 0 ? await session.opened() : null;
     this.#tls = session.tls;
     if (refusal !== null) {
-      this.#standAll(refusal, session);
+      this.#outcomes.setAll(refusal, session);
       return refusal;
     }
+    const { request, service, pool, more } = this.#props;
     const ready = Date.now();
-    const open = this.#open();
+    const { open } = this.#outcomes;
     const transaction = new Transaction(
       {
-        sender: request.sender,
+        request,
         recipients: open.map((i) => request.recipients[i] ?? ''),
         source: this.#source,
-        eightBit: request.encoding !== '7bit',
+        smtputf8Enable: service.options.smtputf8Enable,
       },
       session.namaddr,
     );
-    this.#source.rewind();
-    const failure = await session.send(transaction, true);
-    session.quit();
+    const failure = await session.send(transaction, !more);
     this.#stopped = failure?.kind === 'ambiguous' || !this.#source.rewindable;
     for (const [at, i] of open.entries()) {
-      this.#stand(i, transaction.outcomes[at] ?? null, session, ready);
+      this.#outcomes.set(i, transaction.outcomes[at] ?? null, session, ready);
+    }
+    if (more && session.usable) {
+      pool.give(session);
+    } else {
+      session.quit();
     }
     return failure;
   }
@@ -147,76 +182,19 @@ export class Delivery {
       failure.kind === 'handshake' || (failure.kind === 'interrupted' && session.tls !== null);
     return (
       broken &&
-      service.level === 'may' &&
+      session.props.level === 'may' &&
+      session.props.credentials === null &&
       this.#active - this.#arrival >= service.options.minimalBackoffTime &&
       this.#source.rewindable &&
-      this.#open().length > 0
+      this.#outcomes.open.length > 0
     );
   }
 
-  /** Recipients that another attempt may help. */
-  #open(): readonly number[] {
-    return [...this.#standings.keys()].filter((i) => this.#standings[i]?.final !== true);
-  }
-
-  #standAll(failure: Failure, session: Session | null): void {
-    for (const i of this.#open()) {
-      this.#standings[i] = {
-        ...this.#circumstances(session, null),
-        outcome: failure,
-        final: false,
-      };
+  #logReused(session: Session): void {
+    const { logger, logFlags: flags } = this.#props.service;
+    if (session.tls !== null && session.relay !== null) {
+      const { tls: snapshot, relay: namaddr } = session;
+      logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
-  }
-
-  #stand(i: number, outcome: Outcome, session: Session, ready: number): void {
-    // Each recipient has an outcome; a missing one would be a message lost in silence.
-    const known = outcome ?? deferred('protocol', '4.3.0', 'the delivery ended without a result');
-    const final =
-      known.status === 'sent' || (known.kind === 'refused' && known.status === 'bounced');
-    this.#standings[i] = { ...this.#circumstances(session, ready), outcome: known, final };
-  }
-
-  #circumstances(
-    session: Session | null,
-    ready: number | null,
-  ): Omit<Standing, 'outcome' | 'final'> {
-    const initial = this.#props.service.level;
-    const reached = session?.reached ?? null;
-    const violated = session?.violated ?? false;
-    return {
-      relay: session?.relay ?? null,
-      tlsFeature: tlsField({ initial, final: reached, violated }),
-      ready,
-      done: Date.now(),
-    };
-  }
-
-  #result(recipient: string, i: number): RecipientResult {
-    const standing = this.#standings[i];
-    if (standing === null || standing === undefined) {
-      throw new TlsError({ code: 'INVALID_STATE', message: 'a recipient was not tried' });
-    }
-    const { outcome, relay, tlsFeature } = standing;
-    const { delay, delays } = deliveryDelays(this.#times(standing));
-    const { status, dsn, text } = outcome;
-    const { service, queueId } = this.#props;
-    logDelivery(service.logger, {
-      ...{ queueId, recipient, relay, delay, delays, dsn, status, text },
-      origRecipient: null,
-      connUse: 1,
-      tls: service.options.logTlsFeatureStatus ? tlsFeature : null,
-    });
-    return { recipient, status, dsn, reply: text, relay, delay, delays, tlsFeature };
-  }
-
-  #times(standing: Standing): DeliveryTimes {
-    return {
-      arrival: this.#arrival,
-      active: this.#active,
-      handoff: this.#active,
-      ready: standing.ready,
-      done: standing.done,
-    };
   }
 }

@@ -13,10 +13,13 @@ export class MessageSource {
   readonly #whole: Buffer | null;
   readonly #stream: AsyncIterable<Buffer | string> | null;
   #iterator: AsyncIterator<Buffer | string> | null = null;
+  readonly #lineLimit: number;
   #encoder = new DataEncoder();
   #at = 0;
 
-  constructor(content: MessageContent) {
+  /** @param lineLimit see {@link DataEncoderProps.lineLimit} */
+  constructor(content: MessageContent, lineLimit: number) {
+    this.#lineLimit = lineLimit;
     const whole = typeof content === 'string' ? Buffer.from(content) : content;
     this.#whole = whole instanceof Uint8Array ? asBuffer(whole) : null;
     this.#stream = whole instanceof Uint8Array ? null : whole;
@@ -32,9 +35,9 @@ export class MessageSource {
     return this.#whole !== null || this.#iterator === null;
   }
 
-  /** Begins at the beginning. */
-  rewind(): void {
-    this.#encoder = new DataEncoder();
+  /** Begins at the beginning. @param dots see {@link DataEncoderProps.dots} */
+  rewind(dots: boolean): void {
+    this.#encoder = new DataEncoder({ dots, lineLimit: this.#lineLimit });
     this.#at = 0;
   }
 

@@ -2,24 +2,40 @@
  * What a delivery is asked for and what comes of it.
  */
 import type { DeliveryStatus, Delays } from '../log/delivery.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { Notify } from '../smtp/envelope.js';
+import type { TlsSnapshot } from '../snapshot.js';
 
 /** Content of a message: whole, or as a stream of parts. Line ends may be LF. */
 export type MessageContent = Buffer | string | AsyncIterable<Buffer | string>;
 
+/** A recipient with what DSN (RFC 3461) says about it. */
+export interface RequestedRecipient {
+  readonly address: string;
+  /** When a delivery status notification is wanted; empty leaves it to the server. */
+  readonly notify?: readonly Notify[];
+  /** Original recipient, `rfc822;user@example.org`. */
+  readonly orcpt?: string;
+}
+
 export interface DeliveryRequest {
   /** `` is the null sender. */
   readonly sender: string;
-  readonly recipients: readonly string[];
+  readonly recipients: readonly (string | RequestedRecipient)[];
   readonly message: MessageContent;
-  /** `[host]:port` */
-  readonly nexthop: string;
+  /** `[host]:port`; several are tried in turn. */
+  readonly nexthop: string | readonly string[];
   /** When the message entered the caller's queue, in milliseconds since the epoch; default: now. */
   readonly arrivalTime?: number;
   /** Names the message in the log; default: one is made. */
   readonly queueId?: string;
   /** The content may have bytes above 127 (default); `7bit` promises that it has none. */
   readonly encoding?: '7bit' | '8bit';
+  /** What a bounce shall contain (RFC 3461). */
+  readonly ret?: 'FULL' | 'HDRS';
+  /** Names the message in delivery status notifications (RFC 3461). */
+  readonly envid?: string;
+  /** Send the content by BDAT where the server offers CHUNKING (RFC 3030); default: by DATA. */
+  readonly bdat?: boolean;
 }
 
 /** What came of one recipient. */
@@ -37,6 +53,8 @@ export interface RecipientResult {
   readonly delays: Delays;
   /** The `tls=` field of the delivery record: `may`, `may:none`, `may?`. */
   readonly tlsFeature: string;
+  /** The TLS session of the connection that this came of; null in plaintext or without one. */
+  readonly tls: TlsSnapshot | null;
 }
 
 export interface DeliveryReport {

@@ -9,6 +9,7 @@ import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import { clientTlsProps, createClientContext } from '../tls/contexts.js';
 import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
+import type { TlsSnapshot } from '../snapshot.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtp;
@@ -23,6 +24,7 @@ export class DeliveryService {
 
   #context: NativeContext | null = null;
   #contextTried = false;
+  #tlsProps: { readonly key: string; readonly props: StartTlsProps | null } | null = null;
 
   /** @throws TlsError `INVALID_PARAMETER` */
   constructor(props: ServiceProps) {
@@ -54,6 +56,24 @@ export class DeliveryService {
 
   /** What `startTls` wants for a session; null when the settings cannot be used. */
   tlsProps(level: TlsLevel, host: string): StartTlsProps | null {
+    const key = `${level} ${host}`;
+    if (this.#tlsProps?.key !== key) {
+      this.#tlsProps = { key, props: this.#makeTlsProps(level, host) };
+    }
+    return this.#tlsProps.props;
+  }
+
+  /** Properties that an AUTH mechanism must not have on such a connection. */
+  securityOptions(tls: TlsSnapshot | null): readonly string[] {
+    const { saslSecurityOptions, saslTlsSecurityOptions, saslTlsVerifiedSecurityOptions } =
+      this.options;
+    if (tls === null) {
+      return saslSecurityOptions;
+    }
+    return tls.status === 'Verified' ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
+  }
+
+  #makeTlsProps(level: TlsLevel, host: string): StartTlsProps | null {
     try {
       const timeout = this.options.starttlsTimeout;
       return clientTlsProps(this.options.tls, { level, host, nexthop: host, timeout });

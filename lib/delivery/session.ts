@@ -1,20 +1,20 @@
 /**
- * A connection of the smtp engine to one server: greeting, EHLO, STARTTLS, EHLO again, then mail.
+ * A connection of the smtp engine to one server: opened once, then a message, or several.
  *
- * `open` and `send` end in null or a {@link Failure}; nothing a server does makes them reject.
+ * `opened` and `send` end in null or a {@link Failure}; nothing a server does makes them reject.
  */
-import { channel } from 'node:diagnostics_channel';
+import { isIPv6 } from 'node:net';
 import { addon } from '../addon.js';
 import '../dispatch.js';
 import type { TlsError } from '../errors.js';
-import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
-import { printable } from '../log/logger.js';
-import { type Features, noFeatures, parseFeatures } from '../smtp/extensions.js';
+import type { NativeConnection } from '../native.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
-import { mustEncrypt, type TlsLevel, usesTls } from '../tls/levels.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { TlsLevel } from '../tls/levels.js';
+import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
-import { deferred, type Failure, refused, softened } from './failure.js';
+import type { Failure } from './failure.js';
+import { Hello } from './hello.js';
+import type { Credentials } from './login.js';
 import type { DeliveryService } from './service.js';
 import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
@@ -22,51 +22,42 @@ import { Transfer } from './transfer.js';
 export interface SessionProps extends Peer {
   /** `none`, too, after a fall-back to plaintext. */
   readonly level: TlsLevel;
+  readonly credentials: Credentials | null;
 }
-
-type State = 'greeting' | 'ehlo' | 'helo' | 'starttls' | 'ready' | 'mail';
 
 type Done = (failure: Failure | null) => void;
 
-const established = channel('mxtls:tls:established');
-
 export class Session implements ConversationEvents {
-  /** Null in plaintext. */
-  tls: TlsSnapshot | null = null;
-  /** Level reached: the session's, or `none`; null while undecided. */
-  reached: TlsLevel | null = null;
-  /** TLS was required and not to be had. */
-  violated = false;
+  readonly props: SessionProps;
   /** `host[address]:port` once the server has been reached. */
   relay: string | null = null;
+  /** Messages that this connection has been used for. */
+  uses = 0;
 
   readonly #service: DeliveryService;
-  readonly #props: SessionProps;
   readonly #conversation: Conversation;
-  #state: State = 'greeting';
-  #features: Features = noFeatures('');
+  readonly #hello: Hello;
+  #state: 'opening' | 'idle' | 'reset' | 'mail' = 'opening';
   #transfer: Transfer | null = null;
-  #done: Done | null = null;
+  /** The last transaction did not end by itself. */
+  #dirty = false;
+  /** Why the connection is over. */
+  #failure: Failure | null = null;
+  #opened: Done | null = null;
 
   /** Begins to connect. @throws TlsError `CONNECT_FAILED` when that is not even possible */
   constructor(service: DeliveryService, props: SessionProps) {
     this.#service = service;
-    this.#props = props;
+    this.props = props;
     const { options } = service;
-    const connection = addon.connect({
-      host: props.address,
-      port: props.port,
-      path: null,
-      localAddress: options.bindAddress === '' ? null : options.bindAddress,
-      timeout: options.connectTimeout,
-    });
-    this.#conversation = new Conversation(connection, props, options.quitTimeout, this);
-  }
-
-  /** Resolves when mail can be sent, or with why not. */
-  opened(): Promise<Failure | null> {
-    return new Promise((resolve) => {
-      this.#done = resolve;
+    this.#conversation = new Conversation(connect(service, props), props, options, this);
+    this.#hello = new Hello({
+      service,
+      conversation: this.#conversation,
+      level: props.level,
+      host: props.host,
+      credentials: props.credentials,
+      done: (failure) => this.#settleOpening(failure),
     });
   }
 
@@ -75,9 +66,30 @@ export class Session implements ConversationEvents {
     return this.#conversation.namaddr;
   }
 
+  get tls(): TlsSnapshot | null {
+    return this.#hello.tls;
+  }
+
+  /** Level reached, `none` in plaintext; null while undecided. */
+  get reached(): TlsLevel | null {
+    return this.#hello.reached;
+  }
+
+  /** TLS was required and not to be had. */
+  get violated(): boolean {
+    return this.#hello.violated;
+  }
+
   /** Can carry a message. */
   get usable(): boolean {
-    return this.#state === 'ready' && this.#conversation.going;
+    return this.#state === 'idle' && this.#conversation.going && this.#transfer?.quitSaid !== true;
+  }
+
+  /** Resolves when mail can be sent, or with why not. Once, before anything else. */
+  opened(): Promise<Failure | null> {
+    return new Promise((resolve) => {
+      this.#opened = resolve;
+    });
   }
 
   /**
@@ -86,73 +98,73 @@ export class Session implements ConversationEvents {
    * @param last no other message follows
    */
   send(transaction: Transaction, last: boolean): Promise<Failure | null> {
+    this.uses++;
     return new Promise((resolve) => {
-      this.#state = 'mail';
       this.#transfer = new Transfer({
         conversation: this.#conversation,
         transaction,
-        features: this.#features,
+        features: this.#hello.features,
         options: this.#service.options,
         last,
-        done: (failure) => {
-          this.#state = 'ready';
+        done: (failure, clean) => {
+          this.#state = 'idle';
+          this.#dirty = !clean;
           resolve(failure);
         },
       });
-      this.#transfer.start();
+      if (this.#failure !== null) {
+        this.#transfer.failed(this.#failure);
+      } else if (this.#dirty) {
+        this.#reset();
+      } else {
+        this.#state = 'mail';
+        this.#transfer.start();
+      }
     });
   }
 
   /** Ends the connection politely. */
   quit(): void {
-    if (this.#conversation.going && this.#transfer?.quitSaid !== true) {
-      this.#conversation.wire.say('QUIT\r\n');
-    }
-    this.#conversation.quit();
+    this.#conversation.quit(this.#transfer?.quitSaid === true ? '' : 'QUIT\r\n');
+  }
+
+  #reset(): void {
+    this.#state = 'reset';
+    const { rsetTimeout } = this.#service.options;
+    this.#conversation.ask('RSET\r\n', 'sending final RSET', rsetTimeout);
+  }
+
+  #settleOpening(failure: Failure | null): void {
+    this.#state = 'idle';
+    this.#failure ??= failure;
+    const opened = this.#opened;
+    this.#opened = null;
+    opened?.(failure);
   }
 
   // ---- events of the conversation
 
   connected(): void {
-    const { options } = this.#service;
     this.relay = this.#conversation.namaddrport;
-    if (options.tls.wrappermode) {
-      this.#startTls();
-    } else {
-      this.#awaitGreeting();
-    }
+    this.#hello.start();
   }
 
   secured(): void {
-    this.tls = this.#conversation.wire.connection.snapshot() as TlsSnapshot | null;
-    this.reached = this.#props.level;
-    this.#logEstablished();
-    if (this.#service.options.tls.wrappermode) {
-      this.#awaitGreeting();
-    } else {
-      this.#hello('ehlo');
-    }
+    this.#hello.secured();
   }
 
   notSecured(error: TlsError): void {
-    const namaddr = this.#conversation.namaddrport;
-    logHandshakeFailure(this.#service.logger, { direction: 'to', namaddr, error });
+    this.#hello.notSecured(error);
   }
 
   replied(reply: ReplyReader): void {
-    const accepted = reply.code >= 200 && reply.code < 300;
     switch (this.#state) {
-      case 'greeting':
-        this.#greeted(reply, accepted);
+      case 'opening':
+        this.#hello.replied(reply);
         break;
-      case 'ehlo':
-        this.#ehloReplied(reply, accepted);
-        break;
-      case 'helo':
-        this.#heloReplied(reply, accepted);
-        break;
-      case 'starttls':
-        this.#starttlsReplied(reply, accepted);
+      case 'reset':
+        this.#state = 'mail';
+        this.#transfer?.start();
         break;
       default:
         this.#transfer?.replied(reply);
@@ -168,138 +180,23 @@ export class Session implements ConversationEvents {
   }
 
   failed(failure: Failure): void {
-    if (this.#state === 'mail') {
+    this.#failure = failure;
+    if (this.#state === 'opening') {
+      this.#settleOpening(failure);
+    } else if (this.#state !== 'idle') {
       this.#transfer?.failed(failure);
-    } else {
-      this.#settle(failure);
     }
   }
+}
 
-  // ---- the way to the first MAIL
-
-  #awaitGreeting(): void {
-    const { heloTimeout } = this.#service.options;
-    this.#state = 'greeting';
-    this.#conversation.expect(1, 'receiving the initial server greeting', heloTimeout);
-    this.#conversation.wire.read(true);
-  }
-
-  #greeted(reply: ReplyReader, accepted: boolean): void {
-    if (accepted) {
-      this.#hello('ehlo');
-    } else {
-      this.#refuse(softened(refused(reply, this.#refusedToTalk(reply))));
-    }
-  }
-
-  #hello(verb: 'ehlo' | 'helo'): void {
-    const { heloName, heloTimeout } = this.#service.options;
-    const name = verb.toUpperCase();
-    this.#state = verb;
-    this.#conversation.wire.read(true);
-    const where = `performing the ${name} handshake`;
-    this.#conversation.ask(`${name} ${heloName}\r\n`, where, heloTimeout);
-  }
-
-  #ehloReplied(reply: ReplyReader, accepted: boolean): void {
-    if (accepted) {
-      this.#features = parseFeatures(reply.lines);
-      this.#decideTls();
-    } else if (reply.code === 421) {
-      this.#refuse(refused(reply, this.#refusedToTalk(reply)));
-    } else {
-      this.#hello('helo');
-    }
-  }
-
-  #heloReplied(reply: ReplyReader, accepted: boolean): void {
-    if (accepted) {
-      this.#features = noFeatures(reply.lines[0]?.split(' ')[0] ?? '');
-      this.#decideTls();
-    } else {
-      this.#refuse(refused(reply, this.#refusedToTalk(reply)));
-    }
-  }
-
-  #decideTls(): void {
-    const { level } = this.#props;
-    const { context, options } = this.#service;
-    if (this.tls !== null || !usesTls(level)) {
-      this.#ready();
-    } else if (!this.#features.starttls) {
-      this.#withoutTls(`TLS is required, but was not offered by host ${this.namaddr}`, '4.7.4');
-    } else if (context === null) {
-      this.#withoutTls('TLS is required, but our TLS engine is unavailable', '4.7.5');
-    } else {
-      this.#state = 'starttls';
-      const where = 'receiving the STARTTLS response';
-      this.#conversation.ask('STARTTLS\r\n', where, options.starttlsTimeout);
-    }
-  }
-
-  #starttlsReplied(reply: ReplyReader, accepted: boolean): void {
-    if (accepted) {
-      this.#startTls();
-      return;
-    }
-    const said = printable(reply.text);
-    const text = `TLS is required, but host ${this.namaddr} refused to start TLS: ${said}`;
-    if (mustEncrypt(this.#props.level)) {
-      this.violated = true;
-      this.#refuse(refused(reply, text));
-    } else {
-      this.#ready();
-    }
-  }
-
-  #startTls(): void {
-    const { context } = this.#service;
-    const props = this.#service.tlsProps(this.#props.level, this.#props.host);
-    if (context === null || props === null) {
-      this.#refuse(deferred('refused', '4.7.5', 'client TLS configuration problem'));
-      return;
-    }
-    this.#features = noFeatures('');
-    this.#conversation.startTls(context, props);
-  }
-
-  /** No TLS on this connection: fine, or the end of it. */
-  #withoutTls(text: string, dsn: string): void {
-    if (mustEncrypt(this.#props.level)) {
-      this.violated = true;
-      this.#refuse(deferred('refused', dsn, text));
-    } else {
-      this.#ready();
-    }
-  }
-
-  #ready(): void {
-    this.reached ??= 'none';
-    this.#state = 'ready';
-    this.#settle(null);
-  }
-
-  #refuse(failure: Failure): void {
-    this.quit();
-    this.#settle(failure);
-  }
-
-  #settle(failure: Failure | null): void {
-    const done = this.#done;
-    this.#done = null;
-    done?.(failure);
-  }
-
-  #refusedToTalk(reply: ReplyReader): string {
-    return `host ${this.namaddr} refused to talk to me: ${printable(reply.text)}`;
-  }
-
-  #logEstablished(): void {
-    const { logger, logFlags: flags } = this.#service;
-    const snapshot = this.tls;
-    if (snapshot !== null && (flags.summary || established.hasSubscribers)) {
-      const namaddr = this.#conversation.namaddrport;
-      logEstablished(logger, { snapshot, direction: 'to', use: 'established', namaddr, flags });
-    }
-  }
+function connect(service: DeliveryService, props: SessionProps): NativeConnection {
+  const { options } = service;
+  const source = isIPv6(props.address) ? options.bindAddress6 : options.bindAddress;
+  return addon.connect({
+    host: props.address,
+    port: props.port,
+    path: null,
+    localAddress: source === '' ? null : source,
+    timeout: options.connectTimeout,
+  });
 }

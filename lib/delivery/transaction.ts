@@ -7,15 +7,18 @@ import { printable } from '../log/logger.js';
 import type { Features } from '../smtp/extensions.js';
 import { needsUtf8 } from '../smtp/path.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
+import { encodeXtext } from '../smtp/xtext.js';
 import { type Failure, refused } from './failure.js';
 import type { MessageSource } from './message-source.js';
+import type { DeliveryRequest, RequestedRecipient } from './report.js';
 
 export interface TransactionProps {
-  readonly sender: string;
+  readonly request: DeliveryRequest;
   /** Those that are left to this server. */
-  readonly recipients: readonly string[];
+  readonly recipients: readonly (string | RequestedRecipient)[];
   readonly source: MessageSource;
-  readonly eightBit: boolean;
+  /** `smtputf8_enable` */
+  readonly smtputf8Enable: boolean;
 }
 
 /** The server has the message. */
@@ -31,11 +34,12 @@ export type Outcome = Sent | Failure | null;
 /** What is answered: MAIL, then RCPT for each recipient, then DATA. */
 export type Step = 'mail' | 'rcpt' | 'data';
 
-const stepNames: Readonly<Record<Step | 'dot', string>> = {
+const stepNames: Readonly<Record<Step | 'dot' | 'bdat', string>> = {
   mail: 'MAIL FROM',
   rcpt: 'RCPT TO',
   data: 'DATA',
   dot: 'end of DATA',
+  bdat: 'BDAT',
 };
 
 export class Transaction {
@@ -54,7 +58,8 @@ export class Transaction {
     this.#props = props;
     this.#namaddr = namaddr;
     this.source = props.source;
-    this.#smtputf8 = [props.sender, ...props.recipients].some(needsUtf8);
+    const addresses = props.recipients.map(addressOf);
+    this.#smtputf8 = [props.request.sender, ...addresses].some(needsUtf8);
     this.outcomes = props.recipients.map(() => null);
   }
 
@@ -65,16 +70,21 @@ export class Transaction {
       const text = `message size ${size} exceeds size limit ${features.size} of server ${this.#namaddr}`;
       return { kind: 'refused', status: 'bounced', dsn: '5.3.4', text };
     }
-    if (this.#smtputf8 && !features.smtputf8) {
+    if (this.#smtputf8 && !(features.smtputf8 && this.#props.smtputf8Enable)) {
       const text = `SMTPUTF8 is required, but was not offered by host ${this.#namaddr}`;
       return { kind: 'refused', status: 'bounced', dsn: '5.6.7', text };
     }
     return null;
   }
 
-  /** How many commands the envelope has. */
+  /** How many commands the envelope has, DATA included. */
   get commands(): number {
     return this.#props.recipients.length + 2;
+  }
+
+  /** The content goes by BDAT. */
+  usesBdat(features: Features): boolean {
+    return features.chunking && this.#props.request.bdat === true;
   }
 
   step(index: number): Step {
@@ -88,9 +98,9 @@ export class Transaction {
   command(index: number, features: Features): string {
     switch (this.step(index)) {
       case 'mail':
-        return `MAIL FROM:<${this.#props.sender}>${this.#mailParameters(features)}\r\n`;
+        return `MAIL FROM:<${this.#props.request.sender}>${this.#mailParameters(features)}\r\n`;
       case 'rcpt':
-        return `RCPT TO:<${this.#props.recipients[index - 1] ?? ''}>\r\n`;
+        return this.#rcptCommand(index - 1, features);
       default:
         return 'DATA\r\n';
     }
@@ -104,7 +114,7 @@ export class Transaction {
       this.accepted += step === 'rcpt' ? 1 : 0;
       return null;
     }
-    const failure = this.#refusal(reply, step);
+    const failure = this.refusal(reply, step);
     if (step === 'rcpt') {
       this.outcomes[index - 1] ??= failure;
     } else {
@@ -122,13 +132,8 @@ export class Transaction {
         this.outcomes[i] ??= sent;
       }
     } else {
-      this.failRest(this.#refusal(reply, 'dot'));
+      this.failRest(this.refusal(reply, 'dot'));
     }
-  }
-
-  /** The server refused content that was still on its way. */
-  rejectedEarly(reply: ReplyReader): void {
-    this.failRest(this.#refusal(reply, 'dot'));
   }
 
   /** What is true of all recipients without an outcome. */
@@ -138,16 +143,42 @@ export class Transaction {
     }
   }
 
-  #refusal(reply: ReplyReader, step: Step | 'dot'): Failure {
+  /** What a refusal of the server means. */
+  refusal(reply: ReplyReader, step: Step | 'dot' | 'bdat'): Failure {
     const said = printable(reply.text);
     const text = `host ${this.#namaddr} said: ${said} (in reply to ${stepNames[step]} command)`;
     return refused(reply, text);
   }
 
   #mailParameters(features: Features): string {
-    const { source, eightBit } = this.#props;
-    const size = features.size !== null && source.size !== null ? ` SIZE=${source.size}` : '';
-    const body = features.eightBitMime && eightBit ? ' BODY=8BITMIME' : '';
-    return size + body + (this.#smtputf8 ? ' SMTPUTF8' : '');
+    const { source, request } = this.#props;
+    return [
+      ...(features.size !== null && source.size !== null ? [` SIZE=${source.size}`] : []),
+      ...(features.eightBitMime && request.encoding !== '7bit' ? [' BODY=8BITMIME'] : []),
+      ...(this.#smtputf8 ? [' SMTPUTF8'] : []),
+      ...(features.dsn && request.ret !== undefined ? [` RET=${request.ret}`] : []),
+      ...(features.dsn && request.envid !== undefined
+        ? [` ENVID=${encodeXtext(request.envid)}`]
+        : []),
+    ].join('');
   }
+
+  #rcptCommand(at: number, features: Features): string {
+    const recipient = this.#props.recipients[at] ?? '';
+    const { notify, orcpt }: Partial<RequestedRecipient> =
+      typeof recipient === 'string' || !features.dsn ? {} : recipient;
+    const when = notify === undefined || notify.length === 0 ? '' : ` NOTIFY=${notify.join(',')}`;
+    const original = orcpt === undefined ? '' : ` ORCPT=${encodeOrcpt(orcpt)}`;
+    return `RCPT TO:<${addressOf(recipient)}>${when}${original}\r\n`;
+  }
+}
+
+export function addressOf(recipient: string | RequestedRecipient): string {
+  return typeof recipient === 'string' ? recipient : recipient.address;
+}
+
+/** The type stands as it is, the address as xtext. */
+function encodeOrcpt(orcpt: string): string {
+  const at = orcpt.indexOf(';') + 1;
+  return orcpt.slice(0, at) + encodeXtext(orcpt.slice(at));
 }

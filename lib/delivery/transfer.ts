@@ -5,12 +5,12 @@
 import type { ResolvedSmtp } from '../config/options.js';
 import type { Features } from '../smtp/extensions.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
+import { ChunkSender } from './chunk-sender.js';
+import { type ContentSender, endOfData } from './content-sender.js';
 import type { Conversation } from './conversation.js';
-import { deferred, type Failure } from './failure.js';
+import { DataSender } from './data-sender.js';
+import type { Failure } from './failure.js';
 import type { Step, Transaction } from './transaction.js';
-
-/** Content is written in portions of about this many bytes. */
-const portion = 32 * 1024;
 
 /** Ends a DATA phase that was granted though no recipient was (RFC 2920 section 3.1). */
 const emptyMessage = '.\r\n';
@@ -22,11 +22,14 @@ export interface TransferProps {
   readonly options: ResolvedSmtp;
   /** No other message follows on this connection. */
   readonly last: boolean;
-  /** Called once, when every recipient has an outcome. */
-  readonly done: (failure: Failure | null) => void;
+  /**
+   * Called once, when every recipient has an outcome. `clean`: the server has ended the transaction,
+   * too.
+   */
+  readonly done: (failure: Failure | null, clean: boolean) => void;
 }
 
-type State = 'envelope' | 'content' | 'dot' | 'cancel' | 'over';
+type State = 'envelope' | 'content' | 'cancel' | 'over';
 
 export class Transfer {
   /** QUIT went out with the end of the message. */
@@ -34,15 +37,17 @@ export class Transfer {
 
   readonly #props: TransferProps;
   readonly #pipelining: boolean;
+  readonly #bdat: boolean;
   #state: State = 'envelope';
   /** Commands of the envelope that are answered. */
   #answered = 0;
-  /** A part of the message is being waited for. */
-  #waiting = false;
+  #sender: ContentSender | null = null;
+  #failure: Failure | null = null;
 
   constructor(props: TransferProps) {
     this.#props = props;
     this.#pipelining = props.features.pipelining;
+    this.#bdat = props.transaction.usesBdat(props.features);
   }
 
   start(): void {
@@ -51,12 +56,58 @@ export class Transfer {
       return;
     }
     const { where, timeout } = this.#awaiting('mail');
-    const count = this.#pipelining ? transaction.commands : 1;
+    const count = this.#pipelining ? this.#commands : 1;
     conversation.expect(count, where, timeout);
     for (let i = 0; i < count; i++) {
       conversation.wire.say(transaction.command(i, features));
     }
     conversation.wire.flush();
+  }
+
+  replied(reply: ReplyReader): void {
+    switch (this.#state) {
+      case 'envelope':
+        this.#envelopeReplied(reply);
+        break;
+      case 'content':
+        this.#sender?.replied(reply);
+        break;
+      case 'cancel':
+        this.#over(null, true);
+        break;
+      default:
+        this.#props.conversation.breakOff('sent a reply out of turn');
+    }
+  }
+
+  unasked(reply: ReplyReader): boolean {
+    return this.#state === 'content' && this.#sender?.unasked(reply) === true;
+  }
+
+  drained(): void {
+    this.#sender?.drained();
+  }
+
+  /** The conversation is over. */
+  failed(failure: Failure): void {
+    if (this.#state === 'over') {
+      return;
+    }
+    this.#failure = failure;
+    if (this.#sender === null) {
+      this.#props.transaction.failRest(failure);
+      this.#over(failure, false);
+      return;
+    }
+    if (this.#sender.ambiguous) {
+      this.#failure = { ...failure, kind: 'ambiguous' };
+    }
+    this.#sender.failed(failure);
+  }
+
+  /** Commands before the content; with BDAT the chunks take the place of DATA. */
+  get #commands(): number {
+    return this.#props.transaction.commands - (this.#bdat ? 1 : 0);
   }
 
   /** The server cannot take this message at all. */
@@ -65,52 +116,9 @@ export class Transfer {
     const failure = transaction.unsuited(features);
     if (failure !== null) {
       transaction.failRest(failure);
-      this.#over(null);
+      this.#over(null, true);
     }
     return failure !== null;
-  }
-
-  replied(reply: ReplyReader): void {
-    switch (this.#state) {
-      case 'envelope':
-        this.#envelopeReplied(reply);
-        break;
-      case 'dot':
-        this.#props.transaction.completed(reply);
-        this.#over(null);
-        break;
-      case 'cancel':
-        this.#over(null);
-        break;
-      default:
-        this.#props.conversation.breakOff('sent a reply out of turn');
-    }
-  }
-
-  /** A refusal while the content is on its way counts; everything else is out of turn. */
-  unasked(reply: ReplyReader): boolean {
-    if (this.#state !== 'content' || reply.code < 400) {
-      return false;
-    }
-    this.#props.transaction.rejectedEarly(reply);
-    this.#giveUp();
-    return true;
-  }
-
-  drained(): void {
-    if (this.#state === 'content') {
-      this.#pump();
-    }
-  }
-
-  /** The conversation is over. */
-  failed(failure: Failure): void {
-    if (this.#state === 'content') {
-      this.#props.transaction.source.cancel();
-    }
-    const known: Failure = this.#state === 'dot' ? { ...failure, kind: 'ambiguous' } : failure;
-    this.#props.transaction.failRest(known);
-    this.#over(known);
   }
 
   #envelopeReplied(reply: ReplyReader): void {
@@ -120,18 +128,15 @@ export class Transfer {
     const failure = transaction.answered(index, reply);
     if (failure !== null && reply.code === 421) {
       transaction.failRest(failure); // the server goes; what it accepted so far is void
-      this.#giveUp();
-    } else if (step === 'data') {
-      if (failure === null) {
-        this.#dataAccepted();
-      } else {
-        this.#over(null);
-      }
-    } else if (this.#pipelining) {
+      conversation.destroy();
+      this.#over(null, false);
+    } else if (this.#answered === this.#commands) {
+      this.#endOfEnvelope(step, failure);
+    } else if (!this.#pipelining) {
+      this.#next(index, step === 'mail' && failure !== null);
+    } else {
       const { where, timeout } = this.#awaiting(transaction.step(index + 1));
       conversation.expect(0, where, timeout);
-    } else {
-      this.#next(index, step === 'mail' && failure !== null);
     }
   }
 
@@ -140,96 +145,49 @@ export class Transfer {
     const { conversation, transaction, features } = this.#props;
     const step = transaction.step(index + 1);
     if (refused || (step === 'data' && transaction.accepted === 0)) {
-      this.#over(null);
+      this.#over(null, refused);
       return;
     }
     const { where, timeout } = this.#awaiting(step);
     conversation.ask(transaction.command(index + 1, features), where, timeout);
   }
 
-  #dataAccepted(): void {
+  #endOfEnvelope(step: Step, failure: Failure | null): void {
     const { conversation, transaction, options } = this.#props;
+    if (transaction.accepted > 0 && (this.#bdat || failure === null)) {
+      this.#sendContent();
+    } else if (step === 'data' && failure === null) {
+      this.#state = 'cancel';
+      conversation.ask(emptyMessage, endOfData, options.dataDoneTimeout);
+    } else {
+      this.#over(null, false);
+    }
+  }
+
+  #sendContent(): void {
+    const { conversation, transaction, options, last } = this.#props;
     if (conversation.refusesEarly()) {
       return;
     }
-    if (transaction.accepted === 0) {
-      this.#state = 'cancel';
-      conversation.ask(emptyMessage, endOfData, options.dataDoneTimeout);
-      return;
-    }
     this.#state = 'content';
-    conversation.expect(0, 'sending message body', options.dataXferTimeout);
-    this.#pump();
+    this.quitSaid = last && this.#pipelining;
+    transaction.source.rewind(!this.#bdat);
+    const Sender = this.#bdat ? ChunkSender : DataSender;
+    this.#sender = new Sender({
+      conversation,
+      transaction,
+      options,
+      pipelining: this.#pipelining,
+      farewell: this.quitSaid ? 'QUIT\r\n' : '',
+      done: (clean) => this.#over(this.#failure, clean),
+    });
+    this.#sender.start();
   }
 
-  /** Sends content until the connection, or the message, makes us wait. */
-  #pump(): void {
-    const { wire } = this.#props.conversation;
-    const { source } = this.#props.transaction;
-    while (this.#state === 'content' && !this.#waiting && !wire.blocked) {
-      const part = source.next();
-      if (part instanceof Promise) {
-        this.#waiting = true;
-        part.then(
-          (late) => this.#arrived(late),
-          (error: unknown) => this.#unreadable(error),
-        );
-        return;
-      }
-      this.#take(part);
-    }
-  }
-
-  #arrived(part: Buffer | null): void {
-    this.#waiting = false;
-    if (this.#state === 'content') {
-      this.#take(part);
-      this.#pump();
-    }
-  }
-
-  #take(part: Buffer | null): void {
-    const { conversation, transaction, options, last } = this.#props;
-    const { wire } = conversation;
-    if (part !== null) {
-      wire.add(part);
-      if (wire.waiting >= portion) {
-        wire.flush();
-      }
-      return;
-    }
-    this.#state = 'dot';
-    wire.add(transaction.source.finish());
-    if (last && this.#pipelining) {
-      this.quitSaid = true;
-      wire.say('QUIT\r\n');
-    }
-    conversation.expect(1, endOfData, options.dataDoneTimeout);
-    wire.flush();
-  }
-
-  /** The message cannot be read: what was sent of it must not become a message. */
-  #unreadable(error: unknown): void {
-    if (this.#state === 'content') {
-      const reason = error instanceof Error ? error.message : String(error);
-      const text = `cannot read the message: ${reason}`;
-      this.#props.transaction.failRest(deferred('refused', '4.3.0', text));
-      this.#giveUp();
-    }
-  }
-
-  #giveUp(): void {
-    if (this.#state === 'content') {
-      this.#props.transaction.source.cancel();
-    }
-    this.#props.conversation.destroy();
-    this.#over(null);
-  }
-
-  #over(failure: Failure | null): void {
+  #over(failure: Failure | null, clean: boolean): void {
     if (this.#state !== 'over') {
       this.#state = 'over';
-      this.#props.done(failure);
+      this.#props.done(failure, clean);
     }
   }
 
@@ -245,5 +203,3 @@ export class Transfer {
     }
   }
 }
-
-const endOfData = 'sending end of data -- message may be sent more than once';

@@ -6,7 +6,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { TlsSnapshot } from '../snapshot.js';
 import type { DeliveryRecord } from './delivery.js';
 import type { LogService, LogSeverity } from './logger.js';
 

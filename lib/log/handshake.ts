@@ -7,7 +7,7 @@
  */
 import { constants } from 'node:os';
 import type { TlsError } from '../errors.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { TlsSnapshot } from '../snapshot.js';
 import { type Direction, publish } from './events.js';
 import type { Logger, LogSeverity } from './logger.js';
 import type { LogFlags } from './loglevel.js';

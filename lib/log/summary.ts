@@ -4,7 +4,7 @@
  * Pure. Key exchange and signatures are told for TLS 1.3 only; a resumed session has no signatures. On a reused
  * connection the original session is described.
  */
-import type { SignatureInfo, TlsSnapshot } from '../tls/snapshot.js';
+import type { SignatureInfo, TlsSnapshot } from '../snapshot.js';
 import type { Direction } from './events.js';
 
 export interface TlsSummaryProps {

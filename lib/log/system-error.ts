@@ -8,14 +8,19 @@ import { getSystemErrorMap } from 'node:util';
 /** Texts that are worded otherwise by libuv. */
 const worded: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'Cannot assign requested address',
+  EAFNOSUPPORT: 'Address family not supported by protocol',
+  EALREADY: 'Operation already in progress',
+  EEXIST: 'File exists',
   EHOSTUNREACH: 'No route to host',
-  ENOTCONN: 'Transport endpoint is not connected',
-  EMFILE: 'Too many open files',
+  EIO: 'Input/output error',
+  EISCONN: 'Transport endpoint is already connected',
+  EISDIR: 'Is a directory',
+  ELOOP: 'Too many levels of symbolic links',
+  ENAMETOOLONG: 'File name too long',
   ENFILE: 'Too many open files in system',
   ENOMEM: 'Cannot allocate memory',
-  EINVAL: 'Invalid argument',
-  EPERM: 'Operation not permitted',
-  ENOENT: 'No such file or directory',
+  ENOTCONN: 'Transport endpoint is not connected',
+  ENOTSUP: 'Operation not supported',
 };
 
 /** `errno` as the operating system counts (positive). */

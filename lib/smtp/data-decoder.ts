@@ -1,5 +1,6 @@
 /**
  * Takes a message out of the DATA phase: finds its end, removes the dots (RFC 5321 section 4.5.2).
+ * For BDAT (RFC 3030), where the end is counted, only the line ends are looked at.
  *
  * The end is CRLF.CRLF, these five bytes and no others (the CRLF before the dot may be that of the
  * DATA command itself). Every looser reading - LF.LF, LF.CRLF, CRLF.LF, CR.CR - lets somebody hide
@@ -34,7 +35,13 @@ export class DataDecoder {
   bytes = 0;
   sawBareLf = false;
 
+  readonly #dots: boolean;
   #place: Place = 'start';
+
+  /** @param framing `chunks`: dots mean nothing, {@link finish} tells the end */
+  constructor(framing: 'dots' | 'chunks' = 'dots') {
+    this.#dots = framing === 'dots';
+  }
 
   /**
    * Consumes bytes `from` to `to` of `data`, or up to the end of the message, and returns where it
@@ -48,12 +55,20 @@ export class DataDecoder {
     return at;
   }
 
+  /** The last chunk has been pushed: a line without an end gets one. */
+  finish(out: OutputBuffer | null): void {
+    if (this.#place === 'middle' || this.#place === 'middleCr') {
+      this.#emptyLine(out);
+    }
+    this.done = true;
+  }
+
   #step(data: Buffer, at: number, to: number, out: OutputBuffer | null): number {
     const byte = data[at];
     switch (this.#place) {
       case 'start':
       case 'startBare':
-        if (byte !== DOT) {
+        if (byte !== DOT || !this.#dots) {
           return this.#lines(data, at, to, out);
         }
         this.#place = this.#place === 'start' ? 'dot' : 'dotBare';

@@ -13,19 +13,36 @@ const DOT = 46;
 const BLANK = 32;
 
 const nothing = Buffer.alloc(0);
-const end = Buffer.from('.\r\n');
-const endOfLineAndData = Buffer.from('\r\n.\r\n');
+const dotEnd = Buffer.from('.\r\n');
+const lineAndDotEnd = Buffer.from('\r\n.\r\n');
 const blankEnd = Buffer.from(' \r\n.\r\n');
 
+export interface DataEncoderProps {
+  /** False: line ends only, no dots (BDAT); default true. */
+  readonly dots?: boolean;
+  /**
+   * Longest line in bytes (`smtp_line_length_limit`): the rest goes to a line of its own that begins
+   * with a blank. 0 (default): none.
+   */
+  readonly lineLimit?: number;
+}
+
+type Dirt = 'lf' | 'cr' | 'long';
+
 export class DataEncoder {
-  readonly #stuff: boolean;
-  #atStart = true;
+  readonly #dots: boolean;
+  readonly #lineLimit: number;
+  /** Bytes of the line that has begun. */
+  #column = 0;
   /** A CR at the end of a chunk waits for what follows it. */
   #pendingCr = false;
+  /** What the last search has found. */
+  #dirt: Dirt = 'lf';
 
-  /** @param stuff false: line ends only, no dots (BDAT) */
-  constructor(stuff = true) {
-    this.#stuff = stuff;
+  constructor(props: DataEncoderProps = {}) {
+    this.#dots = props.dots ?? true;
+    const limit = props.lineLimit ?? 0;
+    this.#lineLimit = limit === 1 ? 2 : limit; // the blank of a continuation needs company
   }
 
   /** The next part of the message as it goes over the wire; valid as long as `chunk` is. */
@@ -33,41 +50,31 @@ export class DataEncoder {
     if (chunk.length === 0) {
       return nothing;
     }
-    const dot = this.#stuff && this.#atStart && chunk[0] === DOT;
-    const event = this.#pendingCr || dot ? 0 : findDirt(chunk, 0, this.#stuff);
-    if (event < 0) {
-      this.#atStart = chunk[chunk.length - 1] === LF;
+    if (this.#pendingCr || (this.#dots && this.#column === 0 && chunk[0] === DOT)) {
+      return this.#rewrite(chunk);
+    }
+    const column = this.#column;
+    if (this.#find(chunk, 0) < 0) {
       return chunk;
     }
-    return this.#rewrite(chunk, event);
+    this.#column = column;
+    return this.#rewrite(chunk);
   }
 
   /** What ends the message. */
   finish(): Buffer {
-    if (this.#pendingCr) {
-      return this.#stuff ? blankEnd : blankEnd.subarray(0, 3);
-    }
-    if (!this.#stuff) {
-      return this.#atStart ? nothing : endOfLineAndData.subarray(0, 2);
-    }
-    return this.#atStart ? end : endOfLineAndData;
+    const end = this.#pendingCr ? blankEnd : this.#column === 0 ? dotEnd : lineAndDotEnd;
+    return this.#dots ? end : end.subarray(0, end.length - dotEnd.length);
   }
 
-  #rewrite(chunk: Buffer, first: number): Buffer {
+  #rewrite(chunk: Buffer): Buffer {
     const out = new OutputBuffer(chunk.length + (chunk.length >> 5) + 16);
     let at = this.#beginChunk(chunk, out);
-    let event = Math.max(first, at);
-    if (at > first || first === 0) {
-      event = findDirt(chunk, at, this.#stuff);
-    }
-    while (event >= 0) {
-      at = this.#mend(chunk, at, event, out);
-      event = findDirt(chunk, at, this.#stuff);
+    for (let next = this.#find(chunk, at); next >= 0; next = this.#find(chunk, at)) {
+      out.copy(chunk, at, next);
+      at = this.#mend(chunk, next, out);
     }
     out.copy(chunk, at, chunk.length);
-    if (at < chunk.length) {
-      this.#atStart = chunk[chunk.length - 1] === LF;
-    }
     return out.finish();
   }
 
@@ -76,62 +83,100 @@ export class DataEncoder {
     let taken = 0;
     if (this.#pendingCr) {
       this.#pendingCr = false;
-      this.#atStart = chunk[0] === LF;
-      taken = this.#atStart ? 1 : 0;
-      out.byte(this.#atStart ? CR : BLANK);
-      if (this.#atStart) {
-        out.byte(LF);
+      if (chunk[0] === LF) {
+        taken = 1;
+        this.#lineEnd(out);
+      } else {
+        if (this.#lineLimit > 0 && this.#column >= this.#lineLimit) {
+          this.#continuation(out);
+        }
+        out.byte(BLANK);
+        this.#column++;
       }
     }
-    if (this.#stuff && this.#atStart && chunk[taken] === DOT) {
+    if (this.#dots && this.#column === 0 && chunk[taken] === DOT) {
       out.byte(DOT);
     }
     return taken;
   }
 
-  /** Copies up to the dirt at `event` and puts it right; returns where to go on. */
-  #mend(chunk: Buffer, at: number, event: number, out: OutputBuffer): number {
-    out.copy(chunk, at, event);
-    if (chunk[event] === CR) {
-      this.#atStart = false;
-      if (event + 1 === chunk.length) {
-        this.#pendingCr = true;
-      } else {
-        out.byte(BLANK);
+  /** Puts right what was found at `at`; returns where to go on. */
+  #mend(chunk: Buffer, at: number, out: OutputBuffer): number {
+    switch (this.#dirt) {
+      case 'long':
+        this.#continuation(out);
+        return at;
+      case 'cr':
+        if (at + 1 === chunk.length) {
+          this.#pendingCr = true;
+        } else {
+          out.byte(BLANK);
+          this.#column++;
+        }
+        return at + 1;
+      default: {
+        const next = at + (chunk[at] === CR ? 2 : 1);
+        this.#lineEnd(out);
+        if (this.#dots && chunk[next] === DOT) {
+          out.byte(DOT);
+        }
+        return next;
       }
-      return event + 1;
     }
-    if (event === 0 || chunk[event - 1] !== CR) {
-      out.byte(CR);
-    }
-    out.byte(LF);
-    this.#atStart = true;
-    if (this.#stuff && chunk[event + 1] === DOT) {
-      out.byte(DOT);
-    }
-    return event + 1;
   }
-}
 
-/**
- * The first byte from `at` on that cannot stay as it is: an LF without a CR before it, a CR without
- * an LF after it (as far as the chunk tells), or, with `dots`, an LF that a dot follows. -1: none.
- */
-function findDirt(chunk: Buffer, at: number, dots: boolean): number {
-  let lf = chunk.indexOf(LF, at);
-  let cr = chunk.indexOf(CR, at);
-  while (cr >= 0 || lf >= 0) {
-    if (cr < 0 || (lf >= 0 && lf < cr)) {
-      return lf; // an LF ahead of the next CR has none before it
-    }
-    if (lf !== cr + 1) {
-      return cr;
-    }
-    if (dots && chunk[lf + 1] === DOT) {
-      return lf;
-    }
-    cr = chunk.indexOf(CR, lf + 1);
-    lf = chunk.indexOf(LF, lf + 1);
+  #lineEnd(out: OutputBuffer): void {
+    out.byte(CR);
+    out.byte(LF);
+    this.#column = 0;
   }
-  return -1;
+
+  /** The rest of a line that is too long. */
+  #continuation(out: OutputBuffer): void {
+    this.#lineEnd(out);
+    out.byte(BLANK);
+    this.#column = 1;
+  }
+
+  /**
+   * The next byte from `at` on that cannot stay as it is; -1: none. A bare LF, a CR without an LF
+   * after it (as far as the chunk tells), the line end before a dot, the byte that is too much for
+   * its line.
+   */
+  #find(chunk: Buffer, at: number): number {
+    let lineStart = at - this.#column;
+    let lf = chunk.indexOf(LF, at);
+    let cr = chunk.indexOf(CR, at);
+    for (;;) {
+      const bare = lf >= 0 && (cr < 0 || lf < cr);
+      const special = bare ? lf : cr;
+      const stray = !bare && cr >= 0 && lf !== cr + 1 && cr + 1 < chunk.length;
+      const lineEnd = special < 0 ? chunk.length : special + (stray ? 1 : 0);
+      if (this.#lineLimit > 0 && lineEnd - lineStart > this.#lineLimit) {
+        return this.#found('long', lineStart + this.#lineLimit, lineStart);
+      }
+      if (special < 0) {
+        this.#column = chunk.length - lineStart;
+        return -1;
+      }
+      if (bare) {
+        return this.#found('lf', lf, lineStart);
+      }
+      if (lf !== cr + 1) {
+        return this.#found('cr', cr, lineStart);
+      }
+      if (this.#dots && chunk[lf + 1] === DOT) {
+        return this.#found('lf', cr, lineStart);
+      }
+      lineStart = lf + 1;
+      cr = chunk.indexOf(CR, lineStart);
+      lf = chunk.indexOf(LF, lineStart);
+    }
+  }
+
+  #found(dirt: Dirt, at: number, lineStart: number): number {
+    this.#dirt = dirt;
+    this.#column = at - lineStart;
+    return at;
+  }
 }

@@ -57,8 +57,8 @@ export const rcptSyntax = reply(501, '5.5.4', 'Syntax: RCPT TO:<address>');
 export const undeclaredUtf8 = reply(553, '5.6.7', 'Must declare SMTPUTF8 to send unicode address');
 
 /** Reads the argument of MAIL. */
-export function parseMail(argument: string, offered: Offered): Sender | Reply {
-  const path = parsePath(argument, 'FROM');
+export function parseMail(argument: string, offered: Offered, strict = false): Sender | Reply {
+  const path = parsePath(argument, 'FROM', strict);
   if (path === null) {
     return mailSyntax;
   }
@@ -80,8 +80,9 @@ export function parseRcpt(
   argument: string,
   offered: Offered,
   smtputf8: boolean,
+  strict = false,
 ): Recipient | Reply {
-  const path = parsePath(argument, 'TO');
+  const path = parsePath(argument, 'TO', strict);
   if (path === null) {
     return rcptSyntax;
   }

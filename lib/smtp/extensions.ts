@@ -35,14 +35,19 @@ export function noFeatures(name: string): Features {
   };
 }
 
-/** @param lines the reply's lines without codes */
-export function parseFeatures(lines: readonly string[]): Features {
+/**
+ * @param lines the reply's lines without codes
+ * @param discard keywords that are not heeded, any case
+ */
+export function parseFeatures(lines: readonly string[], discard: readonly string[] = []): Features {
   const features: { -readonly [K in keyof Features]: Features[K] } = noFeatures(
     lines[0]?.split(' ')[0] ?? '',
   );
+  const ignored = new Set(discard.map((word) => word.toUpperCase()));
   for (let i = 1; i < lines.length; i++) {
     const words = (lines[i] ?? '').trim().split(/\s+/);
-    switch ((words[0] ?? '').toUpperCase()) {
+    const keyword = (words[0] ?? '').toUpperCase();
+    switch (ignored.has(keyword) ? '' : keyword) {
       case 'PIPELINING':
         features.pipelining = true;
         break;

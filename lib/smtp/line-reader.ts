@@ -30,6 +30,8 @@ export class LineReader {
   tooLong = false;
 
   readonly #limit: number;
+  /** The window is memory of our own. */
+  #held = false;
   #carry: Buffer = none;
   #carried = 0;
   #overflow = false;
@@ -46,8 +48,10 @@ export class LineReader {
       this.data = Buffer.concat([rest, data.subarray(from, to)]);
       this.pos = 0;
       this.end = this.data.length;
+      this.#held = true;
       return;
     }
+    this.#held = false;
     this.data = data;
     this.pos = from;
     this.end = to;
@@ -75,14 +79,16 @@ export class LineReader {
 
   /** Makes the rest of the window independent of the memory it lies in. */
   hold(): void {
-    if (this.pos < this.end) {
+    if (this.pos >= this.end) {
+      this.data = none;
+      this.pos = 0;
+      this.end = 0;
+    } else if (!this.#held) {
       this.data = Buffer.from(this.data.subarray(this.pos, this.end));
       this.end -= this.pos;
-    } else {
-      this.data = none;
-      this.end = 0;
+      this.pos = 0;
+      this.#held = true;
     }
-    this.pos = 0;
   }
 
   /** Bytes that are read and not consumed, a piece of a line included. */

@@ -19,23 +19,28 @@ const plainPath = /^<((?:[\w.!#$%&'*+/=?^`{|}~-]+(?:@[\w-]+(?:\.[\w-]+)*)?)?)>(?
 /**
  * Reads `FROM:<…> …` or `TO:<…> …`.
  *
+ * @param strict brackets are needed, and no blank before them (`strict_rfc821_envelopes`)
  * @returns null when the keyword is missing (a syntax error of the command); `address` null when
  * the path is malformed
  */
 export function parsePath(
   text: string,
   keyword: 'FROM' | 'TO',
+  strict = false,
 ): Path | { readonly address: null } | null {
   const start = keyword.length + 1;
   if (text.slice(0, start).toUpperCase() !== `${keyword}:`) {
     return null;
   }
-  const rest = text.slice(start).trimStart();
+  const rest = strict ? text.slice(start) : text.slice(start).trimStart();
   const plain = plainPath.exec(rest);
   if (plain !== null) {
     return { address: plain[1] ?? '', parameters: plain[2] ?? '' };
   }
-  return rest.startsWith('<') ? bracketed(rest) : bare(rest);
+  if (rest.startsWith('<')) {
+    return bracketed(rest);
+  }
+  return strict ? malformed : bare(rest);
 }
 
 const malformed = { address: null } as const;
@@ -77,7 +82,7 @@ function closingBracket(text: string): number {
 const localAtoms = /^[^\s()<>[\]\\,;:@"\u0000-\u001f\u007f\ufffd]+$/;
 const localQuoted = /^"(?:[^"\\\u0000-\u001f\u007f\ufffd]|\\[^\u0000-\u001f\u007f\ufffd])*"$/;
 const domainName = /^(?!\.)(?:[\p{L}\p{N}\p{M}_-]+\.)*[\p{L}\p{N}\p{M}_-]+$/u;
-const addressLiteral = /^\[[A-Za-z0-9:.\-]+\]$/;
+const addressLiteral = /^\[[A-Za-z0-9:.-]+\]$/;
 
 /** An address as it may stand between the brackets; `` (the null sender) included. */
 export function isAddress(address: string): boolean {

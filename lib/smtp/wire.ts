@@ -77,6 +77,20 @@ export class Wire {
     }
   }
 
+  /** A limit for each read and write, in milliseconds. */
+  setTimeout(ms: number): void {
+    if (this.connection.open) {
+      this.connection.setTimeout(ms);
+    }
+  }
+
+  /** A limit for a whole request; see {@link NativeConnection.setDeadline}. */
+  setDeadline(ms: number, minDataRate: number): void {
+    if (this.connection.open) {
+      this.connection.setDeadline(ms, minDataRate);
+    }
+  }
+
   /** Reads from now on, or not. */
   read(wanted: boolean): void {
     if (wanted === this.#reading || !this.connection.open) {

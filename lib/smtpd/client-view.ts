@@ -3,7 +3,8 @@
  */
 import type { NativeConnection } from '../native.js';
 import type { Recipient, Sender } from '../smtp/envelope.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { TlsSnapshot } from '../snapshot.js';
+import type { Authenticated } from './authentication.js';
 import type { Dialogue } from './dialogue.js';
 import type { SmtpdSession } from './handlers.js';
 
@@ -49,16 +50,30 @@ export class ClientView implements SmtpdSession {
     return this.#dialogue.protocol;
   }
 
+  get auth(): Authenticated | null {
+    return this.#dialogue.authentication.user;
+  }
+
   get sender(): Sender | null {
-    return this.#dialogue.sender;
+    return this.#dialogue.mail.sender;
   }
 
   get recipients(): readonly Recipient[] {
-    return this.#dialogue.recipients;
+    return this.#dialogue.mail.recipients;
   }
 
   get queueId(): string | null {
-    return this.#dialogue.queueId;
+    return this.#dialogue.mail.queueId;
+  }
+
+  /** Why the client's certificate does not do where one is required; null when it does. */
+  certificateProblem(): string | null {
+    if (this.tls?.status === 'Trusted') {
+      return null;
+    }
+    return this.tls?.certificateType === 'x509'
+      ? 'Client certificate not trusted'
+      : 'No client certificate presented';
   }
 
   /** Taken from the connection when it is first asked for. */

@@ -1,5 +1,5 @@
 /**
- * One message in the DATA phase: the framing on one side, the callback on the other.
+ * One message on its way in: the framing on one side, the callback on the other.
  *
  * The reply exists once both are through: the end of the message was seen, and the callback has
  * settled. Whichever comes first waits for the other; what the callback left unread is thrown away.
@@ -18,6 +18,9 @@ import * as texts from './texts.js';
 export interface ContentProps {
   readonly service: Service;
   readonly client: SmtpdSession;
+  readonly framing: 'dots' | 'chunks';
+  /** A bare LF was seen; true: the message is not to be had. */
+  readonly refusesBareLf: () => boolean;
   /** Logs a failure of the callback. */
   readonly failed: (error: unknown) => void;
   /** Something has changed: `full`, or `reply`. */
@@ -28,8 +31,10 @@ export class Content {
   readonly message: IncomingMessage;
   /** Reading has to pause. */
   full = false;
+  /** The message has a bare LF and is refused for it. */
+  bareLfRefused = false;
 
-  readonly #decoder = new DataDecoder();
+  readonly #decoder: DataDecoder;
   readonly #limit: number;
   readonly #props: ContentProps;
   #answer: string | null = null;
@@ -38,6 +43,7 @@ export class Content {
 
   constructor(props: ContentProps) {
     this.#props = props;
+    this.#decoder = new DataDecoder(props.framing);
     this.#limit = props.service.options.messageSizeLimit;
     this.message = new IncomingMessage(() => {
       this.full = false;
@@ -55,9 +61,14 @@ export class Content {
     return this.#decoder.bytes;
   }
 
+  /** What the message has come to although more of it may follow; null: nothing yet. */
+  get verdict(): string | null {
+    return this.#exceeded ? texts.messageTooBig : this.#answer;
+  }
+
   /** The reply to the end of the message; null as long as something is missing. */
   get reply(): string | null {
-    return this.#decoder.done ? this.#answer : null;
+    return this.#decoder.done && this.#answer !== null ? this.verdict : null;
   }
 
   /** Hands the message to the callback. */
@@ -84,12 +95,30 @@ export class Content {
     }
   }
 
-  /** Takes what it needs from the window. */
-  feed(input: LineReader): void {
+  /** Takes what it needs from the window, up to `to`. */
+  feed(input: LineReader, to: number): void {
+    const out = this.#wanted() ? new OutputBuffer(to - input.pos) : null;
+    input.pos = this.#decoder.push(input.data, input.pos, to, out);
+    this.#pass(out);
+  }
+
+  /** The last chunk has come. */
+  finish(): void {
+    const out = this.#wanted() ? new OutputBuffer(2) : null;
+    this.#decoder.finish(out);
+    this.#pass(out);
+  }
+
+  #wanted(): boolean {
+    return this.message.wanted && !this.#exceeded;
+  }
+
+  #pass(out: OutputBuffer | null): void {
     const decoder = this.#decoder;
-    const wanted = this.message.wanted && !this.#exceeded;
-    const out = wanted ? new OutputBuffer(input.end - input.pos) : null;
-    input.pos = decoder.push(input.data, input.pos, input.end, out);
+    if (decoder.sawBareLf && this.#props.refusesBareLf()) {
+      this.bareLfRefused = true;
+      return;
+    }
     if (this.#limit > 0 && decoder.bytes > this.#limit) {
       this.#exceed();
     } else if (out !== null && out.length > 0) {
@@ -108,7 +137,7 @@ export class Content {
   }
 
   #settle(text: string): void {
-    this.#answer = this.#exceeded ? texts.messageTooBig : text;
+    this.#answer = text;
     this.message.discard();
   }
 
@@ -118,7 +147,6 @@ export class Content {
       this.full = false;
       const message = `the message is larger than message_size_limit (${this.#limit} bytes)`;
       this.message.fail(new TlsError({ code: 'SMTP_PROTOCOL', message }));
-      this.#answer = this.#answer === null ? null : texts.messageTooBig;
     }
   }
 }

@@ -6,24 +6,32 @@
  * the callback settles.
  */
 import { argumentAt, type Verb, verbAt, verbEnd } from '../smtp/command.js';
-import { isReply, parseMail, parseRcpt, type Recipient, type Sender } from '../smtp/envelope.js';
-import { nextQueueId } from '../smtp/queue-id.js';
-import { formatReply, type Reply } from '../smtp/reply.js';
+import { isAddress } from '../smtp/path.js';
+import type { Reply } from '../smtp/reply.js';
+import { Authentication } from './authentication.js';
 import { CommandCount } from './command-count.js';
 import type { Answer, SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
 import * as texts from './texts.js';
+import { type Chunk, Transaction } from './transaction.js';
 
-/** What the session has to do after the reply. */
-export type Action = 'none' | 'starttls' | 'data';
+/** What the exchange has to do after the reply; after `chunk`, the reply follows the chunk. */
+export type Action = 'none' | 'starttls' | 'data' | Chunk;
 
-/** What the dialogue needs of the session around it. */
+/** What the dialogue needs of the exchange around it. */
 export interface DialogueHost {
   readonly service: Service;
   /** What callbacks get. */
   readonly client: SmtpdSession & { readonly tlsActive: boolean };
-  /** Runs a callback; `done` makes the reply's text from its answer. Null: that happens later. */
-  consult(call: () => Answer, done: (reply: Reply | undefined) => string): string | null;
+  /**
+   * Runs a callback; `done` makes the reply's text from its answer, `failed` is said when it throws.
+   * Null: that happens later.
+   */
+  consult(
+    call: () => Answer,
+    done: (reply: Reply | undefined) => string,
+    failed?: string,
+  ): string | null;
 }
 
 const beforeTls: ReadonlySet<Verb | null> = new Set<Verb | null>([
@@ -35,88 +43,130 @@ const beforeTls: ReadonlySet<Verb | null> = new Set<Verb | null>([
   'HELP',
 ]);
 
+/** Have to be the last of a group (RFC 2920 section 3.1); STARTTLS is dealt with in another way. */
+const lastInGroup: ReadonlySet<Verb | null> = new Set<Verb | null>([
+  'HELO',
+  'EHLO',
+  'DATA',
+  'NOOP',
+  'VRFY',
+]);
+
+/** Deliver nothing. */
+const junk: ReadonlySet<Verb | null> = new Set<Verb | null>([
+  'HELO',
+  'EHLO',
+  'RSET',
+  'NOOP',
+  'VRFY',
+]);
+
 export class Dialogue {
   helo: string | null = null;
   protocol: 'SMTP' | 'ESMTP' = 'SMTP';
-  sender: Sender | null = null;
-  recipients: Recipient[] = [];
-  queueId: string | null = null;
+  readonly mail: Transaction;
+  readonly authentication: Authentication;
   action: Action = 'none';
   /** The last command, for `lost connection after`. */
   where = 'CONNECT';
-  /** Refused commands since the last accepted message. */
+  /** Errors of the client since the last accepted message. */
   errors = 0;
   readonly count = new CommandCount();
 
   readonly #host: DialogueHost;
   #verb: Verb | null = null;
+  #junk = 0;
 
   constructor(host: DialogueHost) {
     this.#host = host;
+    this.mail = new Transaction(host);
+    this.authentication = new Authentication(host);
+  }
+
+  /** Nothing may be sent behind this command before it is answered. */
+  mustBeLast(line: Buffer, from: number, to: number): boolean {
+    if (this.authentication.going) {
+      return true;
+    }
+    return this.protocol === 'SMTP' || lastInGroup.has(verbAt(line, from, verbEnd(line, from, to)));
   }
 
   /** Carries out the command in bytes `from` to `to`; null: the reply comes later. */
   run(line: Buffer, from: number, to: number): string | null {
+    this.action = 'none';
+    if (this.authentication.going) {
+      return this.#settledOrNull(this.authentication.respond(line.toString('latin1', from, to)));
+    }
     const end = verbEnd(line, from, to);
     const verb = verbAt(line, from, end);
-    this.#verb = verb;
-    this.where = verb ?? 'UNKNOWN';
-    this.action = 'none';
+    this.#begin(verb);
     const { service, client } = this.#host;
     if (service.mode.enforce && !client.tlsActive && verb !== null && !beforeTls.has(verb)) {
       return this.settled(texts.tlsRequired);
     }
-    const text = this.#command(verb, argumentAt(line, end, to));
-    return text === null ? null : this.settled(text);
+    return this.#settledOrNull(this.#command(verb, argumentAt(line, end, to)));
   }
 
-  /** Notes how a command ended; those that go on for a while are noted at their end. */
-  settled(text: string): string {
-    if (this.action === 'none') {
-      this.#account(this.#verb, text.charCodeAt(0) < 0x34); // "4"
-    }
-    return text;
-  }
-
-  /** A line that is not even looked at. */
+  /** Refuses a line without a look at it. */
   refuse(text: string): string {
-    this.#verb = null;
-    this.where = 'UNKNOWN';
+    this.#begin(null);
     this.action = 'none';
     return this.settled(text);
   }
 
-  /** The message that `action` asked for has got its reply. */
+  /** Notes how a command ended; those that go on for a while are noted at their end. */
+  settled(text: string): string {
+    if (this.action === 'none' && !text.startsWith('334')) {
+      this.#account(this.#verb, text.charCodeAt(0) < 0x34, this.mail.excused(text)); // "4"
+    }
+    return text;
+  }
+
+  /** The chunk that `action` announced has got its reply. */
+  endOfChunk(text: string): void {
+    this.action = 'none';
+    this.settled(text);
+  }
+
+  /** The message has got its reply. */
   endOfMessage(text: string): void {
     this.where = 'END-OF-MESSAGE';
     this.action = 'none';
     this.settled(text);
-    this.#endMail();
+    this.mail.end();
     if (text.startsWith('2')) {
       this.errors = 0;
+      this.#junk = 0;
     }
   }
 
-  /** The handshake that `action` asked for is over; what the client said before is forgotten (RFC 3207 section 4.2). */
+  /** The handshake is over; what the client said before is forgotten (RFC 3207 section 4.2). */
   endOfHandshake(succeeded: boolean): void {
     this.action = 'none';
-    this.#account('STARTTLS', succeeded);
+    this.#account('STARTTLS', succeeded, false);
     this.helo = null;
     this.protocol = 'SMTP';
-    this.#endMail();
+    this.mail.end();
+    this.authentication.reset();
   }
 
-  #account(verb: Verb | null, accepted: boolean): void {
-    this.count.add(verb, accepted);
-    if (!accepted) {
+  #begin(verb: Verb | null): void {
+    this.#verb = verb;
+    this.where = verb ?? 'UNKNOWN';
+    if (junk.has(verb) && this.#junk++ >= this.#host.service.options.junkCommandLimit) {
       this.errors++;
     }
   }
 
-  #endMail(): void {
-    this.sender = null;
-    this.recipients = [];
-    this.queueId = null;
+  #settledOrNull(text: string | null): string | null {
+    return text === null ? null : this.settled(text);
+  }
+
+  #account(verb: Verb | null, accepted: boolean, excused: boolean): void {
+    this.count.add(verb, accepted);
+    if (!accepted && !excused) {
+      this.errors++;
+    }
   }
 
   #command(verb: Verb | null, argument: string): string | null {
@@ -126,22 +176,28 @@ export class Dialogue {
         return this.#hello(verb, argument);
       case 'STARTTLS':
         return this.#starttls(argument);
+      case 'AUTH':
+        return this.#auth(argument);
       case 'MAIL':
-        return this.#mail(argument);
+        return this.#helloMissing() ?? this.mail.mail(argument);
       case 'RCPT':
-        return this.#rcpt(argument);
+        return this.mail.rcpt(argument);
       case 'DATA':
         return this.#data(argument);
+      case 'BDAT':
+        return this.#bdat(argument);
       case 'RSET':
         return this.#rset(argument);
+      case 'VRFY':
+        return this.#vrfy(argument);
+      case 'HELP':
+        return texts.help(this.#host.service.commands(this.#host.client.tlsActive));
       case 'NOOP':
         return texts.ok;
       case 'QUIT':
         return texts.bye;
-      case null:
-        return texts.unknownCommand;
       default:
-        return texts.notImplemented;
+        return texts.unknownCommand;
     }
   }
 
@@ -150,7 +206,7 @@ export class Dialogue {
       return verb === 'EHLO' ? texts.ehloSyntax : texts.heloSyntax;
     }
     const { service, client } = this.#host;
-    this.#endMail();
+    this.mail.end();
     this.helo = argument;
     if (verb === 'EHLO') {
       this.protocol = 'ESMTP';
@@ -158,6 +214,11 @@ export class Dialogue {
     }
     this.protocol = 'SMTP';
     return `250 ${service.options.myhostname}\r\n`;
+  }
+
+  #helloMissing(): string | null {
+    const { heloRequired } = this.#host.service.options;
+    return heloRequired && this.helo === null ? texts.helloFirst : null;
   }
 
   #starttls(argument: string): string {
@@ -168,7 +229,7 @@ export class Dialogue {
     if (client.tlsActive) {
       return texts.tlsActive;
     }
-    if (!service.mode.use) {
+    if (!service.offersStarttls) {
       return texts.notImplemented;
     }
     if (service.context === null) {
@@ -178,85 +239,63 @@ export class Dialogue {
     return texts.readyForTls;
   }
 
-  #mail(argument: string): string | null {
-    if (this.sender !== null) {
-      return texts.nestedMail;
+  #auth(argument: string): string | null {
+    const { service, client } = this.#host;
+    if (!service.authPossible) {
+      return texts.authDisabled;
     }
-    const { service } = this.#host;
-    const sender = parseMail(argument, service.extensions);
-    if (isReply(sender)) {
-      return formatReply(sender);
+    if (!service.offersAuth(client.tlsActive)) {
+      return texts.authNeedsTls;
     }
-    const limit = service.options.messageSizeLimit;
-    if (limit > 0 && sender.size !== null && sender.size > limit) {
-      return texts.sizeExceedsLimit;
+    if (this.helo === null) {
+      return texts.helloFirst;
     }
-    const { onMail } = service.handlers;
-    if (onMail === undefined) {
-      return this.#beginMail(sender, undefined);
+    if (this.authentication.user !== null) {
+      return texts.alreadyAuthenticated;
     }
-    return this.#host.consult(
-      () => onMail(this.#host.client, sender),
-      (reply) => this.#beginMail(sender, reply),
-    );
-  }
-
-  #beginMail(sender: Sender, reply: Reply | undefined): string {
-    if (reply === undefined || reply.code < 300) {
-      this.sender = sender;
-      this.queueId = nextQueueId();
+    if (this.mail.sender !== null) {
+      return texts.authInTransaction;
     }
-    return reply === undefined ? texts.senderOk : formatReply(reply);
-  }
-
-  #rcpt(argument: string): string | null {
-    const { service } = this.#host;
-    if (this.sender === null) {
-      return texts.needMail;
-    }
-    const recipient = parseRcpt(argument, service.extensions, this.sender.smtputf8);
-    if (isReply(recipient)) {
-      return formatReply(recipient);
-    }
-    if (this.recipients.length >= service.options.recipientLimit) {
-      return texts.tooManyRecipients;
-    }
-    const { onRcpt } = service.handlers;
-    if (onRcpt === undefined) {
-      return this.#addRecipient(recipient, undefined);
-    }
-    return this.#host.consult(
-      () => onRcpt(this.#host.client, recipient),
-      (reply) => this.#addRecipient(recipient, reply),
-    );
-  }
-
-  #addRecipient(recipient: Recipient, reply: Reply | undefined): string {
-    if (reply === undefined || reply.code < 300) {
-      this.recipients.push(recipient);
-    }
-    return reply === undefined ? texts.recipientOk : formatReply(reply);
+    return this.authentication.begin(argument);
   }
 
   #data(argument: string): string {
-    if (argument !== '') {
-      return texts.dataSyntax;
-    }
-    if (this.sender === null) {
-      return texts.needRcpt;
-    }
-    if (this.recipients.length === 0) {
-      return texts.noRecipients;
+    const refusal = this.mail.data(argument);
+    if (refusal !== null) {
+      return refusal;
     }
     this.action = 'data';
     return texts.goAhead;
+  }
+
+  #bdat(argument: string): string {
+    if (!this.#host.service.offersChunking) {
+      return texts.notImplemented;
+    }
+    const chunk = this.mail.bdat(argument);
+    if (typeof chunk === 'string') {
+      return chunk;
+    }
+    this.action = chunk;
+    return '';
   }
 
   #rset(argument: string): string {
     if (argument !== '') {
       return texts.rsetSyntax;
     }
-    this.#endMail();
+    this.mail.end();
     return texts.ok;
+  }
+
+  #vrfy(argument: string): string {
+    if (this.#host.service.options.disableVrfyCommand) {
+      return texts.vrfyDisabled;
+    }
+    const address = /^<(.*)>$/.exec(argument)?.[1] ?? argument;
+    if (address === '') {
+      return texts.vrfySyntax;
+    }
+    return isAddress(address) ? texts.cannotVerify(address) : texts.badAddress;
   }
 }

@@ -7,7 +7,9 @@
  */
 import type { Recipient, Sender } from '../smtp/envelope.js';
 import type { Reply } from '../smtp/reply.js';
-import type { TlsSnapshot } from '../tls/snapshot.js';
+import type { Credentials } from '../smtp/sasl.js';
+import type { TlsSnapshot } from '../snapshot.js';
+import type { Authenticated } from './authentication.js';
 
 /** One client connection as callbacks see it. */
 export interface SmtpdSession {
@@ -25,6 +27,8 @@ export interface SmtpdSession {
   readonly protocol: 'SMTP' | 'ESMTP';
   /** The TLS session; null in plaintext. Ask before the connection has ended. */
   readonly tls: TlsSnapshot | null;
+  /** Who has authenticated; null: nobody. */
+  readonly auth: Authenticated | null;
   /** Null outside a mail transaction. */
   readonly sender: Sender | null;
   readonly recipients: readonly Recipient[];
@@ -41,12 +45,22 @@ export interface SmtpdMessage extends AsyncIterable<Buffer> {
 /** What a callback returns. */
 export type Answer = Reply | undefined | void | Promise<Reply | undefined | void>;
 
+export type AuthDecision = boolean | Reply;
+
+/** True lets the user in, false does not; a reply does either in its own words. */
+export type AuthAnswer = AuthDecision | Promise<AuthDecision>;
+
 export interface SmtpdHandlers {
   /**
    * A client has connected; with wrappermode after the handshake. A reply that is not 2xx is sent
    * in place of the greeting and ends the connection.
    */
   readonly onConnect?: (session: SmtpdSession) => Answer;
+  /**
+   * AUTH PLAIN or LOGIN. Without this callback AUTH is not offered; with it, not in plaintext where
+   * TLS is mandatory or `tls.authOnly` is set.
+   */
+  readonly onAuth?: (session: SmtpdSession, credentials: Credentials) => AuthAnswer;
   /** MAIL FROM. A reply that is not 2xx refuses the sender. */
   readonly onMail?: (session: SmtpdSession, sender: Sender) => Answer;
   /** RCPT TO. A reply that is not 2xx refuses the recipient. */
@@ -65,6 +79,7 @@ export interface SmtpdHandlers {
 /** Names of the callbacks among the options. */
 export const handlerNames = [
   'onConnect',
+  'onAuth',
   'onMail',
   'onRcpt',
   'onData',

@@ -54,6 +54,22 @@ export class SessionLog {
     this.#info(`${id}: ${what} after ${where} from ${this.#client.namaddr}`);
   }
 
+  /** `improper command pipelining after EHLO from NAMADDR: MAIL FROM:<...>` */
+  improperPipelining(where: string, data: string): void {
+    this.#info(`improper command pipelining after ${where} from ${this.#client.namaddr}: ${data}`);
+  }
+
+  tooManyConnections(count: number): void {
+    this.#service.logger.warn(
+      `Connection concurrency limit exceeded: ${count} from ${this.#client.namaddr} for service smtpd`,
+    );
+  }
+
+  bareNewline(where: string): void {
+    const id = this.#client.queueId ?? 'NOQUEUE';
+    this.#info(`${id}: bare <LF> received after ${where} from ${this.#client.namaddr}`);
+  }
+
   disconnected(count: CommandCount): void {
     this.#info(`disconnect from ${this.#client.namaddr} ${count}`);
   }

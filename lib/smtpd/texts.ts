@@ -17,6 +17,7 @@ export const bye = line(221, '2.0.0', 'Bye');
 export const readyForTls = line(220, '2.0.0', 'Ready to start TLS');
 
 export const unknownCommand = line(500, '5.5.2', 'Error: command not recognized');
+export const helpSyntax = line(501, '5.5.4', 'Syntax: HELP');
 export const lineTooLong = line(500, '5.5.2', 'Error: line too long');
 export const notImplemented = line(502, '5.5.1', 'Error: command not implemented');
 export const heloSyntax = line(501, null, 'Syntax: HELO hostname');
@@ -24,6 +25,33 @@ export const ehloSyntax = line(501, null, 'Syntax: EHLO hostname');
 export const starttlsSyntax = line(501, '5.5.4', 'Syntax: STARTTLS');
 export const dataSyntax = line(501, '5.5.4', 'Syntax: DATA');
 export const rsetSyntax = line(501, '5.5.4', 'Syntax: RSET');
+
+export const vrfySyntax = line(501, '5.5.4', 'Syntax: VRFY address');
+export const vrfyDisabled = line(502, '5.5.1', 'VRFY command is disabled');
+export const badAddress = line(501, '5.1.3', 'Bad recipient address syntax');
+export const bdatSyntax = line(501, '5.5.4', 'Syntax: BDAT count [LAST]');
+export const afterBdat = line(503, '5.5.1', 'Error: not allowed after BDAT');
+export const helloFirst = line(503, '5.5.1', 'Error: send HELO/EHLO first');
+export const synchronization = line(554, '5.5.0', 'Error: SMTP protocol synchronization');
+
+export const authSyntax = line(501, '5.5.4', 'Syntax: AUTH mechanism');
+export const authDisabled = line(503, '5.5.1', 'Error: authentication not enabled');
+export const authNeedsTls = line(
+  504,
+  '5.5.4',
+  'Encryption required for requested authentication mechanism',
+);
+export const alreadyAuthenticated = line(503, '5.5.1', 'Error: already authenticated');
+export const authInTransaction = line(503, '5.5.1', 'Error: MAIL transaction in progress');
+export const authMechanism = line(
+  535,
+  '5.7.8',
+  'Error: authentication failed: Invalid authentication mechanism',
+);
+export const authAborted = line(501, '5.7.0', 'Authentication aborted');
+export const authFailed = line(535, '5.7.8', 'Error: authentication failed');
+export const authOk = line(235, '2.7.0', 'Authentication successful');
+export const authTrouble = line(454, '4.7.0', 'Temporary authentication failure');
 
 export const tlsActive = line(554, '5.5.1', 'Error: TLS already active');
 export const tlsUnavailable = line(454, '4.7.0', 'TLS not available due to local problem');
@@ -39,6 +67,27 @@ export const messageTooBig = line(552, '5.3.4', 'Error: message file too big');
 /** A callback threw. */
 export const localProblem = line(451, '4.3.0', 'Error: local problem, try again later');
 
+export function chunkOk(bytes: number): string {
+  return `250 2.0.0 Ok: ${bytes} bytes\r\n`;
+}
+
+export function chunkDiscarded(bytes: number): string {
+  return `551 5.0.0 Discarded ${bytes} bytes after earlier error\r\n`;
+}
+
+/** VRFY neither confirms nor denies. */
+export function cannotVerify(address: string): string {
+  return line(252, '2.0.0', address);
+}
+
+export function help(verbs: readonly string[]): string {
+  return `214 2.0.0 Commands: ${verbs.join(' ')}\r\n`;
+}
+
+export function bareNewline(code: number, myhostname: string): string {
+  return line(code, `${Math.floor(code / 100)}.5.2`, `${myhostname} Error: bare <LF> received`);
+}
+
 export function queuedAs(queueId: string): string {
   return `250 2.0.0 Ok: queued as ${queueId}\r\n`;
 }
@@ -49,6 +98,10 @@ export function timeoutExceeded(myhostname: string): string {
 
 export function tooManyErrors(myhostname: string): string {
   return line(421, '4.7.0', `${myhostname} Error: too many errors`);
+}
+
+export function tooManyConnections(myhostname: string, namaddr: string): string {
+  return line(421, '4.7.0', `${myhostname} Error: too many connections from ${namaddr}`);
 }
 
 export function shuttingDown(myhostname: string): string {

@@ -44,6 +44,8 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions {
   readonly chainFiles?: readonly string[];
   /** `smtpd_tls_wrappermode`: TLS from the first byte (port 465). */
   readonly wrappermode?: boolean;
+  /** `smtpd_tls_auth_only`: no AUTH outside TLS; mandatory TLS implies it. */
+  readonly authOnly?: boolean;
   /** `smtpd_tls_loglevel` */
   readonly loglevel?: Loglevel;
   /**

@@ -12,7 +12,7 @@ namespace mxtls {
 
 Napi::Object error_to_object(Napi::Env env, const glue_error &error);
 Napi::Object library_info_to_object(Napi::Env env, const glue_library_info &info);
-/* TlsSnapshot of lib/tls/snapshot.ts, frozen. */
+/* TlsSnapshot of lib/snapshot.ts, frozen. */
 Napi::Object snapshot_to_object(Napi::Env env, const glue_snapshot &snapshot);
 
 /* "ticket-key", "session" or "chain" of a GLUE_ASK_* bit; and back, 0 when unknown. */

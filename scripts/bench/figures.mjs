@@ -12,6 +12,8 @@ const POST_QUANTUM = 'X25519MLKEM768';
 const GROUPS = [CLASSIC, POST_QUANTUM];
 /** A server still closes the last connections when the generator is done. */
 const SETTLE_MS = 100;
+/** Enough for a process to have all its pools, little enough to show what load leaves behind. */
+const MEMORY_WARM_UP = 2000;
 
 /**
  * @typedef {object} Plan
@@ -158,7 +160,7 @@ function memoryPerConnection({ kit, plan }, group, busy) {
   return (server) =>
     withServer(server, settings, async (child, port) => {
       const load = { port, group, concurrency: 60 };
-      await runLoad(kit, { ...load, count: plan.warmUp });
+      await runLoad(kit, { ...load, count: Math.min(plan.warmUp, MEMORY_WARM_UP) });
       await sleep(SETTLE_MS);
       const before = residentKb(child.pid);
       if (busy > 0) {

@@ -21,6 +21,30 @@ export function residentKb(pid) {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
 }
 
+/** Ticks that all cores have worked, and those of this process and the children it has waited for. */
+function workedTicks() {
+  const [user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
+    .split('\n', 1)[0]
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  const own = readFileSync('/proc/self/stat', 'utf8').split(') ')[1].split(' ').slice(11, 15);
+  return {
+    all: user + nice + system + irq + softirq + steal,
+    own: own.map(Number).reduce((sum, ticks) => sum + ticks, 0),
+  };
+}
+
+/** Starts watching; the result tells which share of the work done since was not this run's. */
+export function watchOtherWork() {
+  const before = workedTicks();
+  return () => {
+    const now = workedTicks();
+    const all = now.all - before.all;
+    return all === 0 ? 0 : Math.max(0, 1 - (now.own - before.own) / all);
+  };
+}
+
 /** A child that talks in lines: `next()` is its next line of stdout, an error once it has ended. */
 export class LineChild {
   #child;

@@ -21,9 +21,13 @@ describe('greeting and hello', () => {
         '250-mx.example.com',
         '250-PIPELINING',
         '250-SIZE 10240000',
+        '250-VRFY',
         '250-STARTTLS',
         '250-ENHANCEDSTATUSCODES',
-        '250 8BITMIME',
+        '250-8BITMIME',
+        '250-DSN',
+        '250-SMTPUTF8',
+        '250 CHUNKING',
       ].join('\n'),
     );
   });
@@ -223,14 +227,18 @@ describe('mail transaction', () => {
 describe('mandatory TLS', () => {
   const encrypt = { ...tls, securityLevel: 'encrypt' } as const;
 
-  test.each(['MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>', 'DATA', 'RSET', 'VRFY x', 'AUTH PLAIN'])(
-    '%s has to wait for STARTTLS',
-    async (command) => {
-      const { port } = await startSmtpd({ tls: encrypt });
-      const client = await RawClient.greeted(port);
-      expect(await client.command(command)).toBe('530 5.7.0 Must issue a STARTTLS command first');
-    },
-  );
+  test.each([
+    'MAIL FROM:<a@example.org>',
+    'RCPT TO:<b@example.com>',
+    'DATA',
+    'RSET',
+    'VRFY x',
+    'AUTH PLAIN',
+  ])('%s has to wait for STARTTLS', async (command) => {
+    const { port } = await startSmtpd({ tls: encrypt });
+    const client = await RawClient.greeted(port);
+    expect(await client.command(command)).toBe('530 5.7.0 Must issue a STARTTLS command first');
+  });
 
   test('HELO, EHLO, NOOP, QUIT and what is no command do not', async () => {
     const { port } = await startSmtpd({ tls: encrypt });

@@ -5,7 +5,7 @@ import { TlsError } from '../../lib/errors.js';
 import { type DeliveryRecord, deliveryLine } from '../../lib/log/delivery.js';
 import { handshakeFailureLines } from '../../lib/log/handshake.js';
 import { type TlsSummaryProps, tlsSummary } from '../../lib/log/summary.js';
-import type { SignatureInfo, TlsStatus } from '../../lib/tls/snapshot.js';
+import type { SignatureInfo, TlsStatus } from '../../lib/snapshot.js';
 import { makeSnapshot } from '../helpers/snapshot.js';
 
 const samples = readFileSync(

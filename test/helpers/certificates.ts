@@ -45,7 +45,10 @@ export function certificate(algorithm: KeyAlgorithm): Certificate {
 
 /** An authority for {@link issuedCertificate}. */
 export function authority(): Certificate {
-  return make('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', []);
+  return make('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', [
+    ...['-addext', 'basicConstraints=critical,CA:TRUE'],
+    ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+  ]);
 }
 
 /** A client's certificate, issued by {@link authority}. */

@@ -10,7 +10,7 @@ export class RawClient {
   #ended = false;
   #changed: (() => void) | null = null;
 
-  private constructor(socket: Socket) {
+  constructor(socket: Socket) {
     this.socket = socket;
     this.attach(socket);
   }

@@ -39,6 +39,8 @@ export async function startSmtpd(
   const smtpd = new Smtpd({
     myhostname: 'mx.example.com',
     logger: lines,
+    forbidUnauthPipelining: false, // most tests say many things at once
+    errorSleepTime: 0,
     onData: async (session: SmtpdSession, message: SmtpdMessage) => {
       const sender = session.sender?.address ?? '?';
       const recipients = session.recipients.map(({ address }) => address);

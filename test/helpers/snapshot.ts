@@ -1,5 +1,5 @@
 /** Snapshots for tests: a TLS 1.3 session without any credential, changed by what the test is about. */
-import type { SignatureInfo, TlsSnapshot } from '../../lib/tls/snapshot.js';
+import type { SignatureInfo, TlsSnapshot } from '../../lib/snapshot.js';
 
 const plain: TlsSnapshot = {
   status: 'Anonymous',

@@ -65,7 +65,13 @@ export function startStorm(chainFile, onHandshake, width = 8) {
   const server = addon.createContext({ ...plainContext, chains });
   const client = addon.createContext({ ...plainContext, role: 'client' });
   const listener = addon.listen({ ...anyPort, context: server, tls: plainTls });
-  const target = { host: '127.0.0.1', port: listener.port, path: null, localAddress: null, timeout: 0 };
+  const target = {
+    host: '127.0.0.1',
+    port: listener.port,
+    path: null,
+    localAddress: null,
+    timeout: 0,
+  };
   let running = true;
   listener.owner = {
     onAccept(connection) {

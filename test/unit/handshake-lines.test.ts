@@ -55,6 +55,10 @@ test.each([
   [constants.errno.ENETUNREACH, 'Network is unreachable'],
   [constants.errno.EADDRINUSE, 'Address already in use'],
   [constants.errno.EACCES, 'Permission denied'],
+  [constants.errno.EISDIR, 'Is a directory'],
+  [constants.errno.ENOENT, 'No such file or directory'],
+  [constants.errno.EMFILE, 'Too many open files'],
+  [constants.errno.EINVAL, 'Invalid argument'],
   [999999, 'Unknown error 999999'],
 ])('system error %i is "%s"', (errno, text) => {
   expect(systemErrorText(errno)).toBe(text);

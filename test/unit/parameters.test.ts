@@ -6,14 +6,19 @@ import {
   resolveSmtp,
   resolveSmtpd,
 } from '../../lib/config/check.js';
-import { optionsFromParameters, readAssignments } from '../../lib/config/from-parameters.js';
 import type {
   SmtpdParameters,
   SmtpdTlsOptions,
   SmtpParameters,
   SmtpTlsOptions,
 } from '../../lib/config/options.js';
-import { parameters, parseParameter } from '../../lib/config/parameters.js';
+import { expand } from '../../lib/config/expand.js';
+import {
+  defaultText,
+  lookupWith,
+  parameters,
+  parseParameter,
+} from '../../lib/config/parameters.js';
 import { editDistance, nearest } from '../../lib/config/suggest.js';
 
 /** Each lists every field of its interface, else the type check fails; the tests compare them with the table. */
@@ -23,15 +28,38 @@ const smtpdFields: Record<keyof Omit<SmtpdParameters, 'tls'>, true> = {
   banner: true,
   timeout: true,
   starttlsTimeout: true,
+  perRequestDeadline: true,
+  minDataRate: true,
   messageSizeLimit: true,
   recipientLimit: true,
+  recipientOvershootLimit: true,
   lineLengthLimit: true,
+  softErrorLimit: true,
+  hardErrorLimit: true,
+  errorSleepTime: true,
+  junkCommandLimit: true,
+  clientConnectionCountLimit: true,
+  clientEventLimitExceptions: true,
+  forbidBareNewline: true,
+  forbidBareNewlineRejectCode: true,
+  forbidBareNewlineExclusions: true,
+  forbidUnauthPipelining: true,
+  heloRequired: true,
+  discardEhloKeywords: true,
+  disableVrfyCommand: true,
+  strictRfc821Envelopes: true,
+  hideClientSession: true,
+  smtputf8Enable: true,
+  saslAuthEnable: true,
+  saslSecurityOptions: true,
+  saslTlsSecurityOptions: true,
 };
 
 const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
   myhostname: true,
   heloName: true,
   bindAddress: true,
+  bindAddress6: true,
   connectTimeout: true,
   heloTimeout: true,
   starttlsTimeout: true,
@@ -42,6 +70,18 @@ const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
   dataDoneTimeout: true,
   rsetTimeout: true,
   quitTimeout: true,
+  perRequestDeadline: true,
+  minDataRate: true,
+  alwaysSendEhlo: true,
+  neverSendEhlo: true,
+  skip5xxGreeting: true,
+  skipQuitResponse: true,
+  discardEhloKeywords: true,
+  smtputf8Enable: true,
+  saslAuthEnable: true,
+  saslSecurityOptions: true,
+  saslTlsSecurityOptions: true,
+  saslTlsVerifiedSecurityOptions: true,
   lineLengthLimit: true,
   minimalBackoffTime: true,
   logTlsFeatureStatus: true,
@@ -79,6 +119,7 @@ const roleFields = {
 const smtpdTlsFields: Record<keyof SmtpdTlsOptions, true> = {
   ...libraryFields,
   ...roleFields,
+  authOnly: true,
   receivedHeader: true,
   askCcert: true,
   reqCcert: true,
@@ -97,11 +138,11 @@ test.each([
   ['smtp', smtpFields, smtpTlsFields],
 ] as const)('table and interfaces of %s are in step', (engine, fields, tlsFields) => {
   const paths = [...Object.keys(fields), ...Object.keys(tlsFields).map((name) => `tls.${name}`)];
-  expect(
-    engineParameters(engine)
-      .map((row) => row.option)
-      .sort(),
-  ).toEqual(paths.sort());
+  const rows = engineParameters(engine);
+  const known = rows.map((row) => row.option);
+  const active = rows.filter((row) => !row.pending).map((row) => row.option);
+  expect(paths.filter((path) => !known.includes(path))).toEqual([]);
+  expect(active.filter((path) => !paths.includes(path))).toEqual([]);
 });
 
 test('option paths follow from the names', () => {
@@ -109,7 +150,9 @@ test('option paths follow from the names', () => {
     const tls = /^(?:smtpd_|smtp_)?tls_(.*)$/.exec(name)?.[1];
     const rest = tls ?? name.replace(/^smtpd?_/, '');
     const camel = rest.replace(/_([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
-    expect(option, name).toBe(tls === undefined ? camel : `tls.${camel}`);
+    if (option !== null) {
+      expect(option, name).toBe(tls === undefined ? camel : `tls.${camel}`);
+    }
   }
 });
 
@@ -117,7 +160,21 @@ test('names and paths are unique, docs are one line, defaults can be read', () =
   expect(new Set(parameters.map((row) => row.name)).size).toBe(parameters.length);
   for (const row of parameters) {
     expect(row.doc, row.name).toMatch(/^\S[^\n]{10,}[^.\s]$/);
-    expect(() => parseParameter(row.name, row.default.replace('$myhostname', 'mx'))).not.toThrow();
+    const text = expand(
+      row.name,
+      defaultText(row),
+      lookupWith(() => undefined),
+    );
+    expect(() => parseParameter(row.name, text), row.name).not.toThrow();
+  }
+});
+
+test('a row is at most one of pending and ignored; what is deprecated has a successor', () => {
+  for (const row of parameters) {
+    expect(row.pending === true && row.ignored !== undefined, row.name).toBe(false);
+    expect(row.ignored === undefined || row.option === null, row.name).toBe(true);
+    expect(row.deprecated !== true || row.legacy !== undefined, row.name).toBe(true);
+    expect(row.postfixDefault === undefined || row.note !== undefined, row.name).toBe(true);
   }
 });
 
@@ -142,6 +199,11 @@ test.each([
   ['smtp_tls_security_level', 'Encrypt', 'encrypt'],
   ['smtp_tls_protocols', '>=TLSv1.2', '>=TLSv1.2'],
   ['smtpd_tls_loglevel', '1 certmatch', '1 certmatch'],
+  ['smtpd_forbid_bare_newline', 'Yes', 'normalize'],
+  ['smtpd_forbid_bare_newline', 'note', 'note'],
+  ['smtp_dns_support_level', '', ''],
+  ['smtp_tls_secure_cert_match', 'nexthop:dot-nexthop, x', ['nexthop', 'dot-nexthop', 'x']],
+  ['compatibility_level', '3.11', '3.11'],
 ])('%s = %s', (name, text, value) => {
   expect(parseParameter(name, text)).toEqual(value);
 });
@@ -160,6 +222,13 @@ test.each([
   ['smtpd_tls_protocols', 'TLS1.2', /^smtpd_tls_protocols: invalid TLS protocol list "TLS1.2"/],
   ['tls_config_file', ' ', /^tls_config_file must not be empty/],
   ['smtpd_banner', 'a\r\n250 b', /^smtpd_banner contains a control character/],
+  [
+    'smtpd_forbid_bare_newline',
+    'constructor',
+    /^smtpd_forbid_bare_newline is "constructor"; write one of normalize, reject, note, no$/,
+  ],
+  ['compatibility_level', '3.11-x', /^compatibility_level is "3.11-x"; write a release/],
+  ['smtpd_forbid_bare_newline_reject_code', '200', /less than the smallest value 400/],
 ])('%s = "%s" is refused', (name, text, message) => {
   expect(() => parseParameter(name, text)).toThrow(
     expect.objectContaining({ code: 'INVALID_PARAMETER', message: expect.stringMatching(message) }),
@@ -176,57 +245,6 @@ test('a misspelt parameter is refused with the nearest name', () => {
   expect(() => parseParameter('colour', 'red')).toThrow(/^unknown parameter "colour"$/);
 });
 
-test('assignments are split at the first equals sign, later ones win', () => {
-  expect([...readAssignments(['a=1', 'b = x=y ', '{ c = 3 }', 'a=2', 'd='])]).toEqual([
-    ['a', '2'],
-    ['b', 'x=y'],
-    ['c', '3'],
-    ['d', ''],
-  ]);
-  expect(() => readAssignments(['smtp_tls_loglevel'])).toThrow(
-    expect.objectContaining({ code: 'COMMAND_LINE' }),
-  );
-});
-
-test('parameters become options of both engines, general ones of each', () => {
-  const options = optionsFromParameters(
-    readAssignments([
-      'myhostname=mx.example.com',
-      'smtpd_tls_security_level=fingerprint',
-      'smtpd_tls_CAfile=/ca.pem',
-      'smtp_tls_loglevel=1',
-      'tls_config_file=/ssl.cnf',
-      'tls_config_name=mail',
-      `smtpd_banner=$myhostname ESMTP $$ \${mail_name} $(mail_name)`,
-    ]),
-  );
-  const library = { configFile: '/ssl.cnf', configName: 'mail' };
-  expect(options).toEqual({
-    smtpd: {
-      myhostname: 'mx.example.com',
-      banner: 'mx.example.com ESMTP $ mxtls mxtls',
-      tls: { securityLevel: 'encrypt', CAfile: '/ca.pem', ...library },
-    },
-    smtp: { myhostname: 'mx.example.com', tls: { loglevel: '1', ...library } },
-    library,
-    warnings: ['smtpd_tls_security_level: unsupported TLS level "fingerprint", using "encrypt"'],
-  });
-});
-
-test('a parameter that nothing acts upon yet says so', () => {
-  const { warnings } = optionsFromParameters(readAssignments(['smtpd_tls_received_header=yes']));
-  expect(warnings).toEqual(['smtpd_tls_received_header has no effect in this version']);
-});
-
-test.each([
-  ['smtpd_banner=$smtpd_banner', /refers to itself: smtpd_banner -> smtpd_banner/],
-  ['smtpd_banner=$foo', /"\$foo" is no parameter; write "\$\$" for a dollar sign/],
-  ['smtpd_banner=a $', /"\$" is no parameter/],
-  [`smtpd_banner=\${stress?x}`, /is no parameter/],
-])('%s is refused', (assignment, message) => {
-  expect(() => optionsFromParameters(readAssignments([assignment]))).toThrow(message);
-});
-
 test('options get the defaults of the table', () => {
   const smtpd = resolveSmtpd({ myhostname: 'mx.example.com', tls: { securityLevel: 'may' } });
   expect(smtpd).toMatchObject({
@@ -238,6 +256,25 @@ test('options get the defaults of the table', () => {
   expect(resolveSmtpd({}).myhostname).toBe(hostname());
   expect(resolveSmtp({ myhostname: 'client.example.com' }).heloName).toBe('client.example.com');
   expect(resolveSmtp({}).tls.securityLevel).toBe('may');
+});
+
+test('a default that is another parameter follows what was given, whatever its type', () => {
+  expect(resolveSmtp({ saslSecurityOptions: ['noplaintext'] })).toMatchObject({
+    saslTlsSecurityOptions: ['noplaintext'],
+    saslTlsVerifiedSecurityOptions: ['noplaintext'],
+  });
+  expect(resolveSmtpd({ myhostname: 'a$b' }).banner).toBe('a$b ESMTP mxtls');
+  expect(resolveSmtpd({}).forbidBareNewlineExclusions).toContain('127.0.0.0/8');
+});
+
+test('an option that nothing acts upon is refused, not passed over', () => {
+  expect(() => checkOptions({ tls: { policyMaps: [] } }, 'smtp')).toThrow(
+    expect.objectContaining({
+      code: 'UNKNOWN_OPTION',
+      message:
+        'option "tls.policyMaps" (smtp_tls_policy_maps) is known but has no effect in this version; leave it out',
+    }),
+  );
 });
 
 test('a library configuration that was not asked for stays open', () => {

@@ -17,12 +17,21 @@ describe('command line', () => {
     }
   });
 
-  test.each(['', 'X', 'STAR', 'STARTTL', 'STARTTLX', 'MAILBOXX', 'EHL\u000f', 'E@LO', 'RCP', ' NOOP', 'RCPT\0'])(
-    '%j is not known',
-    (text) => {
-      expect(parse(text).verb).toBeNull();
-    },
-  );
+  test.each([
+    '',
+    'X',
+    'STAR',
+    'STARTTL',
+    'STARTTLX',
+    'MAILBOXX',
+    'EHL\u000f',
+    'E@LO',
+    'RCP',
+    ' NOOP',
+    'RCPT\0',
+  ])('%j is not known', (text) => {
+    expect(parse(text).verb).toBeNull();
+  });
 
   test('a bit off a letter is not the letter', () => {
     // 0x2d & 0xdf is 0x0d: only letters may fold.

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DataDecoder } from '../../lib/smtp/data-decoder.js';
-import { DataEncoder } from '../../lib/smtp/data-encoder.js';
+import { DataEncoder, type DataEncoderProps } from '../../lib/smtp/data-encoder.js';
 import { OutputBuffer } from '../../lib/smtp/output-buffer.js';
 import { bytewise, cut, whole } from '../helpers/pieces.js';
 
@@ -27,9 +27,8 @@ function decode(pieces: readonly Buffer[]): Decoded {
   return { message, rest, done: decoder.done, bareLf: decoder.sawBareLf };
 }
 
-
-function encode(pieces: readonly Buffer[], stuff = true): string {
-  const encoder = new DataEncoder(stuff);
+function encode(pieces: readonly Buffer[], props: DataEncoderProps = {}): string {
+  const encoder = new DataEncoder(props);
   const out = pieces.map((piece) => Buffer.from(encoder.push(piece)));
   return Buffer.concat([...out, encoder.finish()]).toString('latin1');
 }
@@ -168,9 +167,21 @@ describe('DataEncoder', () => {
   });
 
   test('without dots only the line ends are put right', () => {
-    expect(encode(whole('a\n.b\r'), false)).toBe('a\r\n.b \r\n');
-    expect(encode(whole('a\r\n'), false)).toBe('a\r\n');
-    expect(encode(whole(''), false)).toBe('');
+    expect(encode(whole('a\n.b\r'), { dots: false })).toBe('a\r\n.b \r\n');
+    expect(encode(whole('a\r\n'), { dots: false })).toBe('a\r\n');
+    expect(encode(whole(''), { dots: false })).toBe('');
+  });
+
+  test.each([
+    ['12345\r\n12345', '12345\r\n12345\r\n.\r\n'],
+    ['123456\r\n', '12345\r\n 6\r\n.\r\n'],
+    ['1234567890a', '12345\r\n 6789\r\n 0a\r\n.\r\n'],
+    ['12345.\n.', '12345\r\n .\r\n..\r\n.\r\n'],
+    ['1234\r6', '1234 \r\n 6\r\n.\r\n'],
+  ])('lines beyond the limit are broken: %j', (text, wire) => {
+    for (const pieces of [whole(text), bytewise(text)]) {
+      expect(encode(pieces, { lineLimit: 5 })).toBe(wire);
+    }
   });
 
   const content = fc.string({ unit: fc.constantFrom('a', '.', '\r', '\n', '\r\n'), maxLength: 60 });
@@ -186,6 +197,18 @@ describe('DataEncoder', () => {
           done: true,
           bareLf: false,
         });
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test('property: an encoder fed in any pieces gives the same as in one', () => {
+    const props = fc.record({ dots: fc.boolean(), lineLimit: fc.integer({ min: 0, max: 6 }) });
+    fc.assert(
+      fc.property(content, sizes, props, (text, cuts, options) => {
+        const wire = encode(whole(text), options);
+        expect(encode(cut(Buffer.from(text), cuts), options)).toBe(wire);
+        expect(wire).not.toMatch(/(^|[^\r])\n|\r(?!\n)/);
       }),
       { numRuns: 5000 },
     );

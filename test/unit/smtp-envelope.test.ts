@@ -127,7 +127,11 @@ describe('MAIL', () => {
 describe('RCPT', () => {
   test('takes NOTIFY and ORCPT', () => {
     expect(
-      parseRcpt('TO:<b@example.com> NOTIFY=success,DELAY ORCPT=rfc822;b+2Bc@example.com', all, false),
+      parseRcpt(
+        'TO:<b@example.com> NOTIFY=success,DELAY ORCPT=rfc822;b+2Bc@example.com',
+        all,
+        false,
+      ),
     ).toEqual({
       address: 'b@example.com',
       notify: ['SUCCESS', 'DELAY'],

@@ -1,0 +1,65 @@
+/** Where `mxtls smtpd` puts messages: into a Maildir, or nowhere. */
+import { TlsError } from '../errors.js';
+import type { Logger } from '../log/logger.js';
+import { Maildir } from '../maildir/maildir.js';
+import type { SmtpdHandlers, SmtpdMessage, SmtpdSession } from '../smtpd/handlers.js';
+import { exitCode, Failure } from './command.js';
+import { systemReason } from './system-reason.js';
+
+/** Takes a message; the client gets its 250 when this has resolved. */
+export type Store = SmtpdHandlers['onData'];
+
+/** @throws Failure when the directory cannot be used */
+export async function openMaildir(path: string): Promise<Maildir> {
+  try {
+    return await Maildir.open({ path });
+  } catch (error) {
+    throw new Failure(
+      `--maildir: cannot write to ${path}: ${systemReason(error)}; name a directory that this user may write to`,
+      exitCode.config,
+      error,
+    );
+  }
+}
+
+/** Keeps messages. One that cannot be written is refused for now. */
+export function keepIn(maildir: Maildir, logger: Logger): Store {
+  return async (session, message) => {
+    const { queueId, sender, recipients } = session;
+    try {
+      const name = await maildir.deliver(withEnvelope(session, message));
+      logger.info(
+        `${queueId}: from=<${sender?.address}>, size=${message.bytes}, nrcpt=${recipients.length}` +
+          ` (delivered to maildir as ${name})`,
+      );
+      return undefined;
+    } catch (error) {
+      if (error instanceof TlsError) {
+        throw error; // the message did not come to its end
+      }
+      logger.warn(`${queueId}: cannot write to maildir ${maildir.path}: ${systemReason(error)}`);
+      return { code: 451, enhanced: '4.3.0', text: 'Error: mail file write error' };
+    }
+  };
+}
+
+/** Reads messages to their end: only then is a message known to be whole. */
+export function discard(logger: Logger): Store {
+  return async (session, message) => {
+    const { queueId, namaddr } = session;
+    for await (const _ of message) {
+      // Thrown away.
+    }
+    logger.warn(`${queueId}: message of ${message.bytes} bytes from ${namaddr} discarded`);
+  };
+}
+
+/** The envelope as header fields, which is all that a file can keep of it (RFC 5321 section 4.4). */
+async function* withEnvelope(
+  session: SmtpdSession,
+  message: SmtpdMessage,
+): AsyncGenerator<Buffer, void, undefined> {
+  const deliveredTo = session.recipients.map(({ address }) => `Delivered-To: ${address}\r\n`);
+  yield Buffer.from(`Return-Path: <${session.sender?.address}>\r\n${deliveredTo.join('')}`);
+  yield* message;
+}

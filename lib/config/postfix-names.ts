@@ -1,0 +1,178 @@
+/**
+ * Parameters of Postfix that mxtls does not have: a main.cf is full of them, and they are no mistakes.
+ *
+ * Names only, those of Postfix 3.10 and families of later ones.
+ */
+
+/** Parameters of other programs; null: a parameter that is not of these. */
+export function foreignFamily(name: string): string | null {
+  return /^(?:lmtp|postscreen)(?=_)/.exec(name)?.[0] ?? null;
+}
+
+/** What became of parameters that Postfix once had. */
+export const retiredParameters: ReadonlyMap<string, string> = new Map([
+  ['smtp_tls_cipherlist', 'use smtp_tls_ciphers'],
+  ['smtpd_tls_cipherlist', 'use smtpd_tls_ciphers'],
+  ['tls_dane_digest_agility', 'leave it out, the best digest is used'],
+  ['tls_dane_trust_anchor_digest_enable', 'leave it out, such records are used'],
+  ['tls_legacy_public_key_fingerprints', 'leave it out, fingerprints of keys are exact'],
+  ['tlsproxy_tls_session_cache_timeout', 'use smtpd_tls_session_cache_timeout'],
+]);
+
+/** It is a parameter of Postfix, or made by Postfix's rules from the name of a service. */
+export function isPostfixName(name: string): boolean {
+  return names.has(name) || ofService.test(name) || /^non_bdb_/.test(name);
+}
+
+/** For suggestions. */
+export function postfixNames(): Iterable<string> {
+  return names;
+}
+
+/** `TRANSPORT_destination_recipient_limit` and others, which Postfix derives from those of `default_`. */
+const ofService =
+  /_(?:delivery_slot_(?:cost|discount|loan)|destination_concurrency_(?:failed_cohort_limit|limit|negative_feedback|positive_feedback)|destination_(?:rate_delay|recipient_limit)|extra_recipient_limit|initial_destination_concurrency|minimum_delivery_slots|recipient_(?:limit|refill_delay|refill_limit)|transport_rate_delay|time_limit)$/;
+
+const names: ReadonlySet<string> = new Set(
+  `
+  2bounce_notice_recipient access_map_defer_code access_map_reject_code
+  address_verify_cache_cleanup_interval address_verify_default_transport
+  address_verify_local_transport address_verify_map address_verify_negative_cache
+  address_verify_negative_expire_time address_verify_negative_refresh_time
+  address_verify_pending_request_limit address_verify_poll_count address_verify_poll_delay
+  address_verify_positive_expire_time address_verify_positive_refresh_time
+  address_verify_relay_transport address_verify_relayhost address_verify_sender
+  address_verify_sender_dependent_default_transport_maps
+  address_verify_sender_dependent_relayhost_maps address_verify_sender_ttl
+  address_verify_service_name address_verify_transport_maps address_verify_virtual_transport
+  alias_database alias_maps allow_mail_to_commands allow_mail_to_files allow_min_user
+  allow_percent_hack allow_srv_lookup_fallback allow_untrusted_routing
+  alternate_config_directories always_add_missing_headers always_bcc anvil_status_update_time
+  append_at_myorigin append_dot_mydomain application_event_drain_time authorized_flush_users
+  authorized_mailq_users authorized_submit_users authorized_verp_clients
+  backwards_bounce_logfile_compatibility berkeley_db_create_buffer_size
+  berkeley_db_read_buffer_size best_mx_transport biff body_checks body_checks_size_limit
+  bounce_notice_recipient bounce_queue_lifetime bounce_service_name bounce_size_limit
+  bounce_template_file broken_sasl_auth_clients canonical_classes canonical_maps
+  cleanup_replace_stray_cr_lf cleanup_service_name command_directory command_execution_directory
+  command_expansion_filter command_time_limit confirm_delay_cleared
+  connection_cache_protocol_timeout connection_cache_service_name
+  connection_cache_status_update_time connection_cache_ttl_limit content_filter
+  cyrus_sasl_config_path daemon_directory daemon_table_open_error_is_fatal daemon_timeout
+  debug_peer_level debug_peer_list debugger_command default_database_type
+  default_delivery_slot_cost default_delivery_slot_discount default_delivery_slot_loan
+  default_delivery_status_filter default_destination_concurrency_failed_cohort_limit
+  default_destination_concurrency_limit default_destination_concurrency_negative_feedback
+  default_destination_concurrency_positive_feedback default_destination_rate_delay
+  default_destination_recipient_limit default_extra_recipient_limit default_filter_nexthop
+  default_minimum_delivery_slots default_privs default_process_limit default_rbl_reply
+  default_recipient_limit default_recipient_refill_delay default_recipient_refill_limit
+  default_transport default_transport_rate_delay default_verp_delimiters defer_code
+  defer_service_name defer_transports delay_logging_resolution_limit delay_notice_recipient
+  delay_warning_time deliver_lock_attempts deliver_lock_delay
+  destination_concurrency_feedback_debug detect_8bit_encoding_header disable_dns_lookups
+  disable_mime_input_processing disable_mime_output_conversion disable_verp_bounces
+  dns_ncache_ttl_fix_enable dnsblog_reply_delay dnsblog_service_name dnssec_probe dont_remove
+  double_bounce_sender duplicate_filter_limit empty_address_default_transport_maps_lookup_key
+  empty_address_local_login_sender_maps_lookup_key empty_address_recipient
+  empty_address_relayhost_maps_lookup_key enable_idna2003_compatibility enable_long_queue_ids
+  enable_original_recipient enable_threaded_bounces error_notice_recipient error_service_name
+  execution_directory_expansion_filter expand_owner_alias export_environment fallback_relay
+  fallback_transport fallback_transport_maps fast_flush_domains fast_flush_purge_time
+  fast_flush_refresh_time fault_injection_code flush_service_name force_mime_input_conversion
+  fork_attempts fork_delay forward_expansion_filter forward_path frozen_delivered_to
+  full_name_encoding_charset hash_queue_depth hash_queue_names header_address_token_limit
+  header_checks header_from_format header_size_limit helpful_warnings home_mailbox hopcount_limit
+  html_directory ignore_mx_lookup_error ignore_srv_lookup_error import_environment in_flow_delay
+  inet_interfaces inet_protocols info_log_address_format initial_destination_concurrency
+  internal_mail_filter_classes invalid_hostname_reject_code ipc_idle ipc_timeout ipc_ttl
+  known_tcp_ports lmdb_map_size local_command_shell local_delivery_status_filter
+  local_destination_concurrency_limit local_destination_recipient_limit
+  local_header_rewrite_clients local_login_sender_maps local_recipient_maps local_transport
+  luser_relay mail_owner mail_release_date mail_spool_directory mailbox_command
+  mailbox_command_maps mailbox_delivery_lock mailbox_size_limit mailbox_transport
+  mailbox_transport_maps maillog_file maillog_file_compressor maillog_file_permissions
+  maillog_file_prefixes maillog_file_rotate_suffix mailq_path manpage_directory maps_rbl_domains
+  maps_rbl_reject_code masquerade_classes masquerade_domains masquerade_exceptions
+  master_service_disable max_idle max_use maximal_backoff_time maximal_queue_lifetime
+  message_drop_headers message_reject_characters message_strip_characters meta_directory
+  milter_command_timeout milter_connect_macros milter_connect_timeout milter_content_timeout
+  milter_data_macros milter_default_action milter_end_of_data_macros milter_end_of_header_macros
+  milter_header_checks milter_helo_macros milter_macro_daemon_name milter_macro_defaults
+  milter_macro_v milter_mail_macros milter_protocol milter_rcpt_macros
+  milter_unknown_command_macros mime_boundary_length_limit mime_header_checks mime_nesting_limit
+  multi_instance_directories multi_instance_enable multi_instance_group multi_instance_name
+  multi_instance_wrapper multi_recipient_bounce_reject_code mydestination mynetworks_style
+  myorigin nested_header_checks newaliases_path non_fqdn_reject_code non_smtpd_milters
+  notify_classes owner_request_special parent_domain_matches_subdomains permit_mx_backup_networks
+  pickup_service_name pipe_delivery_status_filter plaintext_reject_code postlog_service_name
+  postlogd_watchdog_timeout postmulti_control_commands postmulti_start_commands
+  postmulti_stop_commands prepend_delivered_header process_id process_id_directory process_name
+  propagate_unmatched_extensions proxy_interfaces proxy_read_maps proxy_write_maps
+  proxymap_service_name proxywrite_service_name qmgr_clog_warn_time qmgr_daemon_timeout
+  qmgr_fudge_factor qmgr_ipc_timeout qmgr_message_active_limit qmgr_message_recipient_limit
+  qmgr_message_recipient_minimum qmqpd_authorized_clients qmqpd_client_port_logging
+  qmqpd_error_delay qmqpd_timeout queue_file_attribute_count_limit queue_minfree queue_run_delay
+  queue_service_name rbl_reply_maps readme_directory receive_override_options recipient_bcc_maps
+  recipient_canonical_classes recipient_canonical_maps recipient_delimiter reject_code
+  reject_tempfail_action relay_domains relay_domains_reject_code relay_recipient_maps
+  relay_transport relayhost relocated_maps remote_header_rewrite_domain require_home_directory
+  reset_owner_alias resolve_dequoted_address resolve_null_domain resolve_numeric_domain
+  respectful_logging rewrite_service_name sample_directory send_cyrus_sasl_authzid sender_bcc_maps
+  sender_canonical_classes sender_canonical_maps sender_dependent_default_transport_maps
+  sender_dependent_relayhost_maps sendmail_fix_line_endings sendmail_path service_name
+  service_throttle_time setgid_group shlib_directory show_user_unknown_table_name
+  showq_service_name smtp_address_preference smtp_address_verify_target
+  smtp_balance_inet_protocols smtp_bind_address_enforce smtp_body_checks
+  smtp_connection_cache_destinations smtp_connection_cache_on_demand
+  smtp_connection_cache_time_limit smtp_connection_reuse_count_limit
+  smtp_connection_reuse_time_limit smtp_defer_if_no_mx_address_found smtp_delivery_status_filter
+  smtp_discard_ehlo_keyword_address_maps smtp_dns_reply_filter smtp_dns_resolver_options
+  smtp_fallback_relay smtp_generic_maps smtp_header_checks smtp_mime_header_checks
+  smtp_mx_address_limit smtp_mx_session_limit smtp_nested_header_checks
+  smtp_pix_workaround_delay_time smtp_pix_workaround_maps smtp_pix_workaround_threshold_time
+  smtp_pix_workarounds smtp_quote_rfc821_envelope smtp_randomize_addresses smtp_reply_filter
+  smtp_sasl_auth_cache_name smtp_sasl_auth_cache_time smtp_sasl_auth_soft_bounce
+  smtp_sasl_mechanism_filter smtp_sasl_password_maps smtp_sasl_password_result_delimiter
+  smtp_sasl_path smtp_sasl_type smtp_send_dummy_mail_auth smtp_send_xforward_command
+  smtp_sender_dependent_authentication smtp_tcp_port smtp_xforward_timeout
+  smtpd_authorized_verp_clients smtpd_authorized_xclient_hosts smtpd_authorized_xforward_hosts
+  smtpd_client_auth_rate_limit smtpd_client_connection_rate_limit smtpd_client_ipv4_prefix_length
+  smtpd_client_ipv6_prefix_length smtpd_client_message_rate_limit smtpd_client_port_logging
+  smtpd_client_recipient_rate_limit smtpd_client_restrictions smtpd_command_filter
+  smtpd_data_restrictions smtpd_delay_open_until_valid_rcpt smtpd_delay_reject
+  smtpd_discard_ehlo_keyword_address_maps smtpd_dns_reply_filter smtpd_end_of_data_restrictions
+  smtpd_etrn_restrictions smtpd_expansion_filter smtpd_forbidden_commands smtpd_helo_restrictions
+  smtpd_history_flush_threshold smtpd_log_access_permit_actions smtpd_milter_maps smtpd_milters
+  smtpd_noop_commands smtpd_null_access_lookup_key smtpd_peername_lookup
+  smtpd_policy_service_default_action smtpd_policy_service_max_idle smtpd_policy_service_max_ttl
+  smtpd_policy_service_policy_context smtpd_policy_service_request_limit
+  smtpd_policy_service_retry_delay smtpd_policy_service_timeout smtpd_policy_service_try_limit
+  smtpd_proxy_ehlo smtpd_proxy_filter smtpd_proxy_options smtpd_proxy_timeout
+  smtpd_recipient_restrictions smtpd_reject_footer smtpd_reject_footer_maps
+  smtpd_reject_unlisted_recipient smtpd_reject_unlisted_sender
+  smtpd_relay_before_recipient_restrictions smtpd_relay_restrictions smtpd_restriction_classes
+  smtpd_sasl_authenticated_header smtpd_sasl_exceptions_networks smtpd_sasl_local_domain
+  smtpd_sasl_mechanism_filter smtpd_sasl_path smtpd_sasl_response_limit smtpd_sasl_service
+  smtpd_sasl_type smtpd_sender_login_maps smtpd_sender_restrictions smtpd_service_name
+  smtpd_upstream_proxy_protocol smtpd_upstream_proxy_timeout smtputf8_autodetect_classes
+  socketmap_max_reply_size soft_bounce stale_lock_time strict_7bit_headers strict_8bitmime
+  strict_8bitmime_body strict_mailbox_ownership strict_mime_encoding_domain strict_smtputf8
+  sun_mailtool_compatibility swap_bangpath syslog_facility syslog_name tcp_windowsize
+  trace_service_name transport_maps transport_retry_time trigger_timeout
+  undisclosed_recipients_header unknown_address_reject_code unknown_address_tempfail_action
+  unknown_client_reject_code unknown_helo_hostname_tempfail_action unknown_hostname_reject_code
+  unknown_local_recipient_reject_code unknown_relay_recipient_reject_code
+  unknown_virtual_alias_reject_code unknown_virtual_mailbox_reject_code
+  unverified_recipient_defer_code unverified_recipient_reject_code
+  unverified_recipient_reject_reason unverified_recipient_tempfail_action
+  unverified_sender_defer_code unverified_sender_reject_code unverified_sender_reject_reason
+  unverified_sender_tempfail_action use_srv_lookup verp_delimiter_filter
+  virtual_alias_address_length_limit virtual_alias_domains virtual_alias_expansion_limit
+  virtual_alias_maps virtual_alias_recursion_limit virtual_delivery_status_filter virtual_gid_maps
+  virtual_mailbox_base virtual_mailbox_domains virtual_mailbox_limit virtual_mailbox_lock
+  virtual_mailbox_maps virtual_maps virtual_minimum_uid virtual_transport virtual_uid_maps
+`
+    .split(/\s+/)
+    .filter((name) => name !== ''),
+);

@@ -1,0 +1,51 @@
+/**
+ * AUTH as a client (RFC 4954): PLAIN, else LOGIN.
+ */
+import type { ReplyReader } from '../smtp/reply-reader.js';
+import { plainResponse, type SaslMechanism, saslMechanisms } from '../smtp/sasl.js';
+
+export interface Credentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+export class Login {
+  readonly #credentials: Credentials;
+  readonly #mechanism: SaslMechanism | null;
+  /** Lines that answer further challenges. */
+  #responses: string[] = [];
+
+  /**
+   * @param offered what the server offers
+   * @param refused properties that a mechanism must not have; both show the password
+   */
+  constructor(credentials: Credentials, offered: readonly string[], refused: readonly string[]) {
+    this.#credentials = credentials;
+    this.#mechanism = refused.includes('noplaintext')
+      ? null
+      : (saslMechanisms.find((mechanism) => offered.includes(mechanism)) ?? null);
+  }
+
+  /** The command, or null when there is no mechanism for both sides. */
+  begin(): string | null {
+    const { username, password } = this.#credentials;
+    switch (this.#mechanism) {
+      case 'PLAIN':
+        return `AUTH PLAIN ${plainResponse(username, password)}\r\n`;
+      case 'LOGIN':
+        this.#responses = [username, password];
+        return 'AUTH LOGIN\r\n';
+      default:
+        return null;
+    }
+  }
+
+  /** What to say next, `done`, or null: it has failed. */
+  answer(reply: ReplyReader): string | 'done' | null {
+    if (reply.code === 235) {
+      return 'done';
+    }
+    const response = reply.code === 334 ? this.#responses.shift() : undefined;
+    return response === undefined ? null : `${Buffer.from(response).toString('base64')}\r\n`;
+  }
+}

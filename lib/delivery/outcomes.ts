@@ -1,0 +1,106 @@
+/**
+ * How it stands with each recipient of a delivery, and the records at its end.
+ */
+import { TlsError } from '../errors.js';
+import { deliveryDelays, logDelivery, tlsField } from '../log/delivery.js';
+import type { TlsSnapshot } from '../snapshot.js';
+import { deferred, type Failure } from './failure.js';
+import type { RecipientResult, RequestedRecipient } from './report.js';
+import type { DeliveryService } from './service.js';
+import type { Session } from './session.js';
+import { addressOf, type Outcome } from './transaction.js';
+
+export interface OutcomesProps {
+  readonly service: DeliveryService;
+  readonly recipients: readonly (string | RequestedRecipient)[];
+  readonly queueId: string;
+  /** When the message entered the queue, and when its delivery began; milliseconds. */
+  readonly arrival: number;
+  readonly active: number;
+}
+
+interface Standing {
+  readonly outcome: NonNullable<Outcome>;
+  readonly relay: string | null;
+  readonly connUse: number;
+  readonly tlsFeature: string;
+  readonly tls: TlsSnapshot | null;
+  /** When the connection was ready for the message; null: it never was. */
+  readonly ready: number | null;
+  readonly done: number;
+  /** No other server can change it. */
+  readonly final: boolean;
+}
+
+export class Outcomes {
+  readonly #props: OutcomesProps;
+  readonly #standings: (Standing | null)[];
+
+  constructor(props: OutcomesProps) {
+    this.#props = props;
+    this.#standings = props.recipients.map(() => null);
+  }
+
+  /** Recipients that another server may help. */
+  get open(): readonly number[] {
+    return [...this.#standings.keys()].filter((i) => this.#standings[i]?.final !== true);
+  }
+
+  /** What is true of all of them. */
+  setAll(failure: Failure, session: Session | null): void {
+    const circumstances = this.#circumstances(session, null);
+    for (const i of this.open) {
+      this.#standings[i] = { ...circumstances, outcome: failure, final: false };
+    }
+  }
+
+  /** What came of one on a connection that was ready for it. */
+  set(i: number, outcome: Outcome, session: Session, ready: number): void {
+    // A missing outcome would be a message lost in silence.
+    const known = outcome ?? deferred('protocol', '4.3.0', 'the delivery ended without a result');
+    const refused = known.status === 'bounced' && known.kind === 'refused';
+    const final = known.status === 'sent' || refused;
+    this.#standings[i] = { ...this.#circumstances(session, ready), outcome: known, final };
+  }
+
+  /** The results, each with its line in the log. */
+  report(): readonly RecipientResult[] {
+    return this.#props.recipients.map((recipient, i) => this.#result(addressOf(recipient), i));
+  }
+
+  #circumstances(
+    session: Session | null,
+    ready: number | null,
+  ): Omit<Standing, 'outcome' | 'final'> {
+    const feature = {
+      initial: this.#props.service.level,
+      final: session?.reached ?? null,
+      violated: session?.violated ?? false,
+    };
+    return {
+      relay: session?.relay ?? null,
+      connUse: session?.uses ?? 1,
+      tlsFeature: tlsField(feature),
+      tls: session?.tls ?? null,
+      ready,
+      done: Date.now(),
+    };
+  }
+
+  #result(recipient: string, i: number): RecipientResult {
+    const standing = this.#standings[i];
+    if (standing === null || standing === undefined) {
+      throw new TlsError({ code: 'INVALID_STATE', message: 'a recipient was not tried' });
+    }
+    const { service, queueId, arrival, active } = this.#props;
+    const { outcome, relay, connUse, tlsFeature, tls, ready, done } = standing;
+    const { status, dsn, text } = outcome;
+    const { delay, delays } = deliveryDelays({ arrival, active, handoff: active, ready, done });
+    logDelivery(service.logger, {
+      ...{ queueId, recipient, relay, connUse, delay, delays, dsn, status, text },
+      origRecipient: null,
+      tls: service.options.logTlsFeatureStatus ? tlsFeature : null,
+    });
+    return { recipient, status, dsn, reply: text, relay, delay, delays, tlsFeature, tls };
+  }
+}

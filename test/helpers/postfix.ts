@@ -1,0 +1,192 @@
+/**
+ * The distribution's Postfix as a peer: an instance of its own, with queue, data and mailboxes in a
+ * temporary directory, on a loopback address that nobody else uses. It logs to its standard output,
+ * and ends when its standard input does.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { certificate, type KeyAlgorithm } from './certificates.js';
+import { forgetDirectory, inDebian13, runInDebian13 } from './debian13.js';
+import { Lines } from './lines.js';
+
+const nobody = 65534;
+const services = `pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+proxymap unix - - n - - proxymap
+proxywrite unix - - n - 1 proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+`;
+
+export interface PostfixOptions {
+  /** Keys of its smtpd. */
+  readonly keys: readonly KeyAlgorithm[];
+  /** Addresses of postfix.example that it takes. */
+  readonly mailboxes: readonly string[];
+  /** Destination domain to next hop, `[127.0.0.1]:2525`. */
+  readonly transport: Readonly<Record<string, string>>;
+  /** Further lines of main.cf. */
+  readonly main: Readonly<Record<string, string>>;
+}
+
+export class Postfix {
+  readonly address: string;
+  readonly port: number;
+  /** Its log, `postfix/smtpd[123]: text`. */
+  readonly lines = new Lines();
+
+  readonly #directory = mkdtempSync(join(tmpdir(), 'mxtls-postfix-'));
+  #child: ChildProcessWithoutNullStreams | null = null;
+
+  private constructor(address: string, port: number) {
+    this.address = address;
+    this.port = port;
+  }
+
+  static async start(options: PostfixOptions): Promise<Postfix> {
+    const { address, port } = await freePlace();
+    const postfix = new Postfix(address, port);
+    try {
+      postfix.#configure(options);
+      await postfix.#run();
+    } catch (error) {
+      await postfix.stop();
+      throw error;
+    }
+    return postfix;
+  }
+
+  /** `[address]:port` of its smtpd. */
+  get nexthop(): string {
+    return `[${this.address}]:${this.port}`;
+  }
+
+  /** Hands a message to sendmail(1). */
+  submit(sender: string, recipients: readonly string[], message: string): void {
+    const options = ['-C', this.#file('etc'), '-i', '-f', sender, '--'];
+    runInDebian13(['sendmail', ...options, ...recipients], this.#directory, message);
+  }
+
+  /** Messages in the mailbox of an address. */
+  mails(recipient: string): string[] {
+    const folder = this.#file('mail', recipient, 'new');
+    return existsSync(folder)
+      ? readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'))
+      : [];
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child !== null) {
+      this.#child.stdin.end();
+      await once(this.#child, 'close');
+      forgetDirectory(this.#directory);
+    }
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  #file(...parts: readonly string[]): string {
+    return join(this.#directory, ...parts);
+  }
+
+  #configure({ keys, mailboxes, transport, main }: PostfixOptions): void {
+    chmodSync(this.#directory, 0o755);
+    for (const folder of ['etc', 'spool', 'data', 'mail']) {
+      mkdirSync(this.#file(folder));
+    }
+    chownSync(this.#file('mail'), nobody, nobody);
+    for (const key of keys) {
+      copyFileSync(certificate(key).chainFile, this.#file('etc', `${key}.pem`));
+    }
+    const boxes = mailboxes.map((address) => `{ ${address} = ${address}/ }`);
+    const routes = Object.entries(transport).map(([domain, hop]) => `{ ${domain} = smtp:${hop} }`);
+    const parameters = {
+      compatibility_level: '3.9',
+      queue_directory: this.#file('spool'),
+      data_directory: this.#file('data'),
+      maillog_file: '/dev/stdout',
+      myhostname: 'postfix.example',
+      mydestination: '',
+      inet_interfaces: '127.0.0.1',
+      inet_protocols: 'ipv4',
+      smtp_dns_support_level: 'disabled',
+      smtpd_peername_lookup: 'no',
+      smtpd_relay_restrictions: 'reject_unauth_destination',
+      alias_maps: '',
+      virtual_mailbox_domains: 'postfix.example',
+      virtual_mailbox_base: this.#file('mail'),
+      virtual_mailbox_maps: `inline:{ ${boxes.join(', ')} }`,
+      virtual_uid_maps: `static:${nobody}`,
+      virtual_gid_maps: `static:${nobody}`,
+      transport_maps: `inline:{ ${routes.join(', ')} }`,
+      smtpd_tls_security_level: 'may',
+      smtpd_tls_chain_files: keys.map((key) => this.#file('etc', `${key}.pem`)).join(', '),
+      smtpd_tls_loglevel: '1',
+      smtp_tls_security_level: 'encrypt',
+      smtp_tls_loglevel: '1',
+      ...main,
+    };
+    const lines = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`);
+    writeFileSync(this.#file('etc', 'main.cf'), lines.join(''));
+    const smtpd = `${this.address}:${this.port} inet n - n - - smtpd\n`;
+    writeFileSync(this.#file('etc', 'master.cf'), smtpd + services);
+  }
+
+  /** Resolves when it listens. */
+  async #run(): Promise<void> {
+    // The last `cat` is the first process of the namespace: when it ends, all others are killed. The
+    // other one gives Postfix a pipe to open by name, which it cannot do with a socket.
+    const script = 'chown postfix data; postfix -c "$PWD/etc" start-fg 2>&1 | cat & exec cat';
+    const [program = '', ...args] = inDebian13(['sh', '-c', script], this.#directory);
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
+    this.#child = spawn(program, args, { env, stdio: 'pipe' });
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      createInterface(stream).on('line', (line) => {
+        this.lines.info(line.replace(/^.*? (?=postfix\/)/, ''));
+      });
+    }
+    const started = await this.lines.line(/daemon started|fatal:/);
+    if (started.includes('fatal:')) {
+      throw new Error(started);
+    }
+  }
+}
+
+/** A loopback address chosen by chance, and a port there chosen by the kernel. */
+async function freePlace(): Promise<{ readonly address: string; readonly port: number }> {
+  const byte = (): number => 2 + Math.floor(Math.random() * 250);
+  const address = `127.${byte()}.${byte()}.${byte()}`;
+  const server = createServer().listen(0, address);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return { address, port };
+}
