@@ -24,7 +24,7 @@ export interface RecipientRow {
 
 /** @param tlsField the delivery record has a `tls=` field */
 export function reportRows(report: DeliveryReport, tlsField: boolean): readonly RecipientRow[] {
-  return report.recipients.map(({ tlsFeature, ...result }) => ({
+  return report.recipients.map((result) => ({
     recipient: result.recipient,
     status: result.status,
     dsn: result.dsn,
@@ -32,9 +32,9 @@ export function reportRows(report: DeliveryReport, tlsField: boolean): readonly 
     relay: result.relay,
     delay: result.delay,
     delays: result.delays,
-    tls: tlsField ? tlsFeature : null,
-    tlsStatus: report.tls?.status ?? null,
-    snapshot: report.tls,
+    tls: tlsField ? result.tlsFeature : null,
+    tlsStatus: result.tls?.status ?? null,
+    snapshot: result.tls,
   }));
 }
 

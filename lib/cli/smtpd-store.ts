@@ -22,12 +22,20 @@ export async function openMaildir(path: string): Promise<Maildir> {
   }
 }
 
+export interface KeepProps {
+  readonly maildir: Maildir;
+  readonly logger: Logger;
+  /** The Received: header of a session's message. */
+  received(session: SmtpdSession): string;
+}
+
 /** Keeps messages. One that cannot be written is refused for now. */
-export function keepIn(maildir: Maildir, logger: Logger): Store {
+export function keepIn({ maildir, logger, received }: KeepProps): Store {
   return async (session, message) => {
     const { queueId, sender, recipients } = session;
     try {
-      const name = await maildir.deliver(withEnvelope(session, message));
+      const header = envelope(session) + received(session);
+      const name = await maildir.deliver(withHeader(header, message));
       logger.info(
         `${queueId}: from=<${sender?.address}>, size=${message.bytes}, nrcpt=${recipients.length}` +
           ` (delivered to maildir as ${name})`,
@@ -55,11 +63,15 @@ export function discard(logger: Logger): Store {
 }
 
 /** The envelope as header fields, which is all that a file can keep of it (RFC 5321 section 4.4). */
-async function* withEnvelope(
-  session: SmtpdSession,
+function envelope({ sender, recipients }: SmtpdSession): string {
+  const deliveredTo = recipients.map(({ address }) => `Delivered-To: ${address}\r\n`);
+  return `Return-Path: <${sender?.address}>\r\n${deliveredTo.join('')}`;
+}
+
+async function* withHeader(
+  header: string,
   message: SmtpdMessage,
 ): AsyncGenerator<Buffer, void, undefined> {
-  const deliveredTo = session.recipients.map(({ address }) => `Delivered-To: ${address}\r\n`);
-  yield Buffer.from(`Return-Path: <${session.sender?.address}>\r\n${deliveredTo.join('')}`);
+  yield Buffer.from(header);
   yield* message;
 }

@@ -5,6 +5,7 @@ import { constants } from 'node:os';
 import type { ParameterOptions } from '../config/from-parameters.js';
 import { TlsError } from '../errors.js';
 import type { Smtpd } from '../server.js';
+import type { SmtpdSession } from '../smtpd/handlers.js';
 import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
@@ -34,7 +35,8 @@ Options:
 ${parameterHelp}
   -h, --help                this text
 
-Envelope addresses are kept as Return-Path: and Delivered-To: header fields. Lines end in LF.
+Envelope addresses are kept as Return-Path: and Delivered-To: header fields, a Received: field
+is added, lines end in LF.
 
 Examples:
   mxtls smtpd --listen 127.0.0.1:2525 --maildir /tmp/mail
@@ -88,11 +90,12 @@ async function serve({ places, maildir, access, parameters }: Service): Promise<
   process.stderr.on('error', () => undefined); // whoever read the log has gone: no reason to stop
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
-  const onData = maildir === null ? discard(logger) : keepIn(await openMaildir(maildir), logger);
-  const smtpd = new Smtpd({
+  const mail = maildir === null ? null : await openMaildir(maildir);
+  const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
+  const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
     onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
-    onData,
+    onData: mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
   });
   const signal = firstSignal();
   try {

@@ -85,7 +85,7 @@ test('the demo ends well', async () => {
   const { code, stdout, stderr } = await mxtls(['demo']);
   expect(stderr).toBe('');
   expect(stdout).toMatch(
-    /\nOK: three messages arrived byte for byte over TLSv1\.3 with key exchange X25519MLKEM768 and an ML-DSA-65 server key\.\n$/,
+    /\nOK: five messages arrived byte for byte over TLSv1\.3 with key exchange X25519MLKEM768 and an ML-DSA-65 server key\.\n$/,
   );
   expect(code).toBe(0);
 });

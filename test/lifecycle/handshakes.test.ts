@@ -67,14 +67,17 @@ test('the main thread goes on with handshakes while workers come and go', () => 
   expect(result).toEqual({ status: 0, signal: null, last: 'done' });
 });
 
-test.each(['process.exit(7)', 'process.reallyExit(7)'])('%s in the middle of handshakes', (exit) => {
-  const result = runChild(`
+test.each(['process.exit(7)', 'process.reallyExit(7)'])(
+  '%s in the middle of handshakes',
+  (exit) => {
+    const result = runChild(`
     const { startStorm } = await import('${storm}');
     let count = 0;
     startStorm('${chain}', () => { if (++count === 20) ${exit}; });
   `);
-  expect(result).toEqual({ status: 7, signal: null, last: '' });
-});
+    expect(result).toEqual({ status: 7, signal: null, last: '' });
+  },
+);
 
 test('a process with nothing left to do ends by itself', () => {
   const result = runChild(`
