@@ -5,7 +5,7 @@ import { resolveSmtp } from './config/check.js';
 import type { SmtpParameters } from './config/options.js';
 import { type CredentialsLookup, Delivery } from './delivery/delivery.js';
 import { type HostLookup, systemLookup } from './delivery/host-lookup.js';
-import type { Credentials } from './delivery/login.js';
+import type { LoginCredentials } from './delivery/login.js';
 import { type Nexthop, parseNexthop } from './delivery/nexthop.js';
 import type { DeliveryReport, DeliveryRequest } from './delivery/report.js';
 import { checkRequest } from './delivery/request-check.js';
@@ -22,7 +22,7 @@ export interface SmtpOptions extends SmtpParameters {
   /** Finds the addresses of a host; default: the system's resolver. */
   readonly lookup?: HostLookup;
   /** User and password, for every server or by its name; used with `saslAuthEnable`. */
-  readonly credentials?: Credentials | CredentialsLookup;
+  readonly credentials?: LoginCredentials | CredentialsLookup;
 }
 
 export class Smtp {

@@ -149,6 +149,7 @@ export class Connection extends Duplex {
     return this.#discarding && event === 'data' ? false : super.emit(event, ...args);
   }
 
+  /** @internal */
   override _read(): void {
     this.#wanted = true;
     if (this.#handshake === null && !this.#peerEnded && this.#native.open) {
@@ -156,6 +157,7 @@ export class Connection extends Duplex {
     }
   }
 
+  /** @internal */
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: Callback): void {
     if (this.#handshake !== null) {
       this.#deferred = () => this._write(chunk, _encoding, done);
@@ -172,10 +174,12 @@ export class Connection extends Duplex {
     }
   }
 
+  /** @internal */
   override _writev(chunks: { chunk: Buffer; encoding: BufferEncoding }[], done: Callback): void {
     this._write(Buffer.concat(chunks.map(({ chunk }) => chunk)), 'binary', done);
   }
 
+  /** @internal */
   override _final(done: Callback): void {
     if (this.#handshake !== null) {
       this.#deferred = () => this._final(done);
@@ -187,6 +191,7 @@ export class Connection extends Duplex {
     done();
   }
 
+  /** @internal */
   override _destroy(error: Error | null, done: Callback): void {
     this.#native.owner = null;
     this.#native.destroy();

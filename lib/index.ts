@@ -6,6 +6,7 @@
  *
  * @packageDocumentation
  */
+export { adoptSocket } from './adopt.js';
 export * from './client.js';
 export type {
   Loglevel,
@@ -15,12 +16,16 @@ export type {
   SmtpTlsOptions,
   TlsLibraryOptions,
 } from './config/options.js';
+export { type ConnectOptions, Connection } from './connection.js';
+export type { CredentialsLookup } from './delivery/delivery.js';
 export type { HostLookup } from './delivery/host-lookup.js';
+export type { LoginCredentials } from './delivery/login.js';
 export type {
   DeliveryReport,
   DeliveryRequest,
   MessageContent,
   RecipientResult,
+  RequestedRecipient,
 } from './delivery/report.js';
 export { errorCatalogue } from './error-catalogue.js';
 export { type ErrorClass, type ErrorCode, TlsError, type TlsErrorProps } from './errors.js';
@@ -50,12 +55,29 @@ export {
   streamLogger,
 } from './log/logger.js';
 export { type TlsSummaryProps, tlsSummary } from './log/summary.js';
-export type { NativeErrorInfo } from './native.js';
+export type {
+  NativeConnection,
+  NativeContext,
+  NativeErrorInfo,
+  NativeProtocols,
+  StartTlsProps,
+} from './native.js';
 export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
+export { clientTls, serverTls, type TlsSetup } from './setup.js';
 export type { Reply } from './smtp/reply.js';
-export type { Answer, SmtpdHandlers, SmtpdMessage, SmtpdSession } from './smtpd/handlers.js';
+export type { Credentials, SaslMechanism } from './smtp/sasl.js';
+export type { Authenticated } from './smtpd/authentication.js';
+export type {
+  Answer,
+  AuthAnswer,
+  AuthDecision,
+  SmtpdHandlers,
+  SmtpdMessage,
+  SmtpdSession,
+} from './smtpd/handlers.js';
 export type { SmtpdListener, SmtpdListenOptions } from './smtpd/listener.js';
+export type { Role } from './start-tls.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';
 export {

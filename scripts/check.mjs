@@ -21,7 +21,7 @@ const LAYERS = [
   ['maildir/'],
   ...[['smtp/', 'policy/', 'sts/', 'tlsrpt/', 'tlsmgr/', 'dns/', 'maps/', 'config/', 'log/']],
   ['smtpd/', 'delivery/'],
-  ['server', 'client'],
+  ['server', 'client', 'setup'],
   ['workers/', 'tlsproxy/'],
   ['index'],
   ['cli/'],

@@ -61,8 +61,8 @@ export function ensureTrixieRoot() {
 
 /**
  * The command line that runs `command` inside, with /proc and /dev, in mount and process namespaces
- * of its own, so that nothing stays mounted or running, even when it is killed. Each of `binds` is a host directory that
- * appears inside at the same path.
+ * of its own, so that nothing stays mounted or running, even when it is killed. Each of `binds` is a
+ * host directory that appears inside at the same path.
  * @param {readonly string[]} command @param {{ binds?: readonly string[], cwd?: string }} [options]
  * @returns {string[]}
  */

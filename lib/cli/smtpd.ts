@@ -2,6 +2,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import type { ParameterOptions } from '../config/from-parameters.js';
 import { TlsError } from '../errors.js';
 import type { Smtpd } from '../server.js';
@@ -11,8 +12,9 @@ import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { firstSignal } from './signals.js';
-import { type Access, accessFor } from './smtpd-access.js';
+import { type Access, accessFor, refusalLine } from './smtpd-access.js';
 import { discard, keepIn, openMaildir } from './smtpd-store.js';
+import { Work } from './smtpd-work.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
        [-c DIR] [-o NAME=VALUE ...]
@@ -46,6 +48,9 @@ Examples:
       -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
 `;
 
+/** Milliseconds that clients have to hang up after a 421. */
+const farewellTime = 2000;
+
 interface Service {
   readonly places: readonly HostPort[];
   readonly maildir: string | null;
@@ -71,9 +76,13 @@ async function run(args: readonly string[]): Promise<number> {
       'add --listen HOST:PORT, for example --listen 127.0.0.1:2525',
     );
   }
+  const maildir = options.string('maildir');
+  if (maildir === '') {
+    throw usageError('--maildir: no directory', 'name one, for example --maildir /var/mail/mxtls');
+  }
   await serve({
     places,
-    maildir: options.string('maildir'),
+    maildir,
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
   });
@@ -91,11 +100,20 @@ async function serve({ places, maildir, access, parameters }: Service): Promise<
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const mail = maildir === null ? null : await openMaildir(maildir);
+  const work = new Work();
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
-    onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
-    onData: mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
+    onRcpt: (session, recipient) => {
+      const refusal = access(session.remoteAddress, recipient);
+      if (refusal !== undefined) {
+        logger.info(refusalLine(session, recipient, refusal));
+      }
+      return refusal;
+    },
+    onData: work.counting(
+      mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
+    ),
   });
   const signal = firstSignal();
   try {
@@ -107,8 +125,15 @@ async function serve({ places, maildir, access, parameters }: Service): Promise<
     }
     logger.info(`${await signal}: ending; connections open: ${smtpd.connections}`);
   } finally {
-    await smtpd.close();
+    await close(smtpd, work);
   }
+}
+
+/** Messages are received to their end; a client that was told goodbye and stays holds up nobody. */
+async function close(smtpd: Smtpd, work: Work): Promise<void> {
+  const left = work.done().then(() => setTimeout(farewellTime, undefined, { ref: false }));
+  await Promise.race([smtpd.close(), left]);
+  await smtpd.close(true);
 }
 
 /** Listens on all addresses of the host. */

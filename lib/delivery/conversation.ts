@@ -18,6 +18,9 @@ import { deferred, type Failure } from './failure.js';
 /** RFC 5321 has 512, real servers more. */
 const replyLineLimit = 2048;
 
+/** Milliseconds that a server has for its end of the connection when its last reply is not wanted. */
+const lingerTime = 10_000;
+
 /** Whom we talk to. */
 export interface Peer {
   readonly host: string;
@@ -44,6 +47,8 @@ export interface ConversationEvents {
   secured(): void;
   /** The handshake failed; `failed` follows. */
   notSecured(error: TlsError): void;
+  /** The connection broke with this; `failed` follows. */
+  brokenBy(error: TlsError): void;
   /** What was written has left. */
   drained(): void;
   /** It is over, and not as intended. */
@@ -145,8 +150,9 @@ export class Conversation implements ConnectionOwner {
     this.#state = 'quitting';
     this.wire.say(farewell);
     this.wire.flush();
-    this.wire.setTimeout(this.#options.quitTimeout);
-    if (this.#options.skipQuitResponse || this.wire.blocked) {
+    const { skipQuitResponse, quitTimeout } = this.#options;
+    this.wire.setTimeout(skipQuitResponse ? Math.min(lingerTime, quitTimeout) : quitTimeout);
+    if (skipQuitResponse || this.wire.blocked) {
       this.wire.end();
     }
   }
@@ -226,14 +232,17 @@ export class Conversation implements ConnectionOwner {
   }
 
   onEnd(): void {
-    this.#lost();
+    this.#lost(null);
   }
 
-  onClose(): void {
-    this.#lost();
+  onClose(error: TlsError | null): void {
+    this.#lost(error);
   }
 
-  #lost(): void {
+  #lost(error: TlsError | null): void {
+    if (this.going && error !== null) {
+      this.#events.brokenBy(error);
+    }
     const text = `lost connection with ${this.namaddr} while ${this.#where}`;
     this.#abort(deferred('interrupted', '4.4.2', text));
   }

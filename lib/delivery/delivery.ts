@@ -11,7 +11,7 @@ import { logEstablished } from '../log/handshake.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { deferred, type Failure } from './failure.js';
 import { type HostLookup, lookupHost } from './host-lookup.js';
-import type { Credentials } from './login.js';
+import type { LoginCredentials } from './login.js';
 import { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
 import { Outcomes } from './outcomes.js';
@@ -22,7 +22,9 @@ import type { SessionPool } from './session-pool.js';
 import { Transaction } from './transaction.js';
 
 /** User and password for a host, or null for no AUTH. */
-export type CredentialsLookup = (host: string) => Credentials | null | Promise<Credentials | null>;
+export type CredentialsLookup = (
+  host: string,
+) => LoginCredentials | null | Promise<LoginCredentials | null>;
 
 export interface DeliveryProps {
   readonly service: DeliveryService;

@@ -12,7 +12,7 @@ import type { ReplyReader } from '../smtp/reply-reader.js';
 import { mustEncrypt, type TlsLevel, usesTls } from '../tls/levels.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { Conversation } from './conversation.js';
-import { type Credentials, Login } from './login.js';
+import { type LoginCredentials, Login } from './login.js';
 import { deferred, type Failure, refused, softened } from './failure.js';
 import type { DeliveryService } from './service.js';
 
@@ -22,7 +22,7 @@ export interface HelloProps {
   readonly level: TlsLevel;
   /** Name of the server. */
   readonly host: string;
-  readonly credentials: Credentials | null;
+  readonly credentials: LoginCredentials | null;
   /** Mail may be sent (null), or not. */
   readonly done: (failure: Failure | null) => void;
 }

@@ -4,13 +4,13 @@
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import { plainResponse, type SaslMechanism, saslMechanisms } from '../smtp/sasl.js';
 
-export interface Credentials {
+export interface LoginCredentials {
   readonly username: string;
   readonly password: string;
 }
 
 export class Login {
-  readonly #credentials: Credentials;
+  readonly #credentials: LoginCredentials;
   readonly #mechanism: SaslMechanism | null;
   /** Lines that answer further challenges. */
   #responses: string[] = [];
@@ -19,7 +19,11 @@ export class Login {
    * @param offered what the server offers
    * @param refused properties that a mechanism must not have; both show the password
    */
-  constructor(credentials: Credentials, offered: readonly string[], refused: readonly string[]) {
+  constructor(
+    credentials: LoginCredentials,
+    offered: readonly string[],
+    refused: readonly string[],
+  ) {
     this.#credentials = credentials;
     this.#mechanism = refused.includes('noplaintext')
       ? null

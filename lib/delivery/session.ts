@@ -7,6 +7,7 @@ import { isIPv6 } from 'node:net';
 import { addon } from '../addon.js';
 import '../dispatch.js';
 import type { TlsError } from '../errors.js';
+import { libraryProblems } from '../log/handshake.js';
 import type { NativeConnection } from '../native.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import type { TlsLevel } from '../tls/levels.js';
@@ -14,7 +15,7 @@ import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
 import type { Failure } from './failure.js';
 import { Hello } from './hello.js';
-import type { Credentials } from './login.js';
+import type { LoginCredentials } from './login.js';
 import type { DeliveryService } from './service.js';
 import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
@@ -22,7 +23,7 @@ import { Transfer } from './transfer.js';
 export interface SessionProps extends Peer {
   /** `none`, too, after a fall-back to plaintext. */
   readonly level: TlsLevel;
-  readonly credentials: Credentials | null;
+  readonly credentials: LoginCredentials | null;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -155,6 +156,12 @@ export class Session implements ConversationEvents {
 
   notSecured(error: TlsError): void {
     this.#hello.notSecured(error);
+  }
+
+  brokenBy(error: TlsError): void {
+    for (const line of libraryProblems(error)) {
+      this.#service.logger.warn(line.text);
+    }
   }
 
   replied(reply: ReplyReader): void {

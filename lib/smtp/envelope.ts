@@ -38,7 +38,7 @@ export interface Recipient {
 /** Extensions that bring parameters. */
 export type Extension = 'SIZE' | '8BITMIME' | 'SMTPUTF8' | 'DSN' | 'AUTH' | 'REQUIRETLS';
 
-export type Offered = ReadonlySet<Extension>;
+type Offered = ReadonlySet<Extension>;
 
 const plainSender = {
   size: null,
@@ -52,9 +52,9 @@ const plainSender = {
 
 const noNotify: readonly Notify[] = [];
 
-export const mailSyntax = reply(501, '5.5.4', 'Syntax: MAIL FROM:<address>');
-export const rcptSyntax = reply(501, '5.5.4', 'Syntax: RCPT TO:<address>');
-export const undeclaredUtf8 = reply(553, '5.6.7', 'Must declare SMTPUTF8 to send unicode address');
+const mailSyntax = reply(501, '5.5.4', 'Syntax: MAIL FROM:<address>');
+const rcptSyntax = reply(501, '5.5.4', 'Syntax: RCPT TO:<address>');
+const undeclaredUtf8 = reply(553, '5.6.7', 'Must declare SMTPUTF8 to send unicode address');
 
 /** Reads the argument of MAIL. */
 export function parseMail(argument: string, offered: Offered, strict = false): Sender | Reply {

@@ -43,16 +43,6 @@ export class ReplyReader {
     return this.#open ? 'more' : 'done';
   }
 
-  /** A reply has begun and not ended. */
-  get open(): boolean {
-    return this.#open;
-  }
-
-  /** Forgets a reply that has begun. */
-  reset(): void {
-    this.#open = false;
-  }
-
   /** The whole reply on one line, as a log shows it (`550-5.1.1 first 550 5.1.1 second`); the peer's text as it came. */
   get text(): string {
     const last = this.lines.length - 1;

@@ -5,8 +5,6 @@
  * leaves as whole lines: line ends inside separate lines of one reply, other control characters
  * become `?`.
  */
-import { TlsError } from '../errors.js';
-
 export interface Reply {
   /** 200 to 599. 421 and 521 end the connection. */
   readonly code: number;
@@ -53,20 +51,6 @@ export function formatReply(value: Reply): string {
   const lines = text.split('\n');
   const last = lines.pop() ?? '';
   return `${lines.map((line) => `${code}-${prefix}${line}\r\n`).join('')}${code} ${prefix}${last}\r\n`;
-}
-
-/** Refuses a reply that cannot be sent. @throws TlsError `INVALID_ARGUMENT` */
-export function checkReply(value: Reply): Reply {
-  const problem = replyProblem(value);
-  if (problem !== null) {
-    throw new TlsError({ code: 'INVALID_ARGUMENT', message: problem });
-  }
-  return value;
-}
-
-/** The server ends the connection after this reply. */
-export function isFarewell(code: number): boolean {
-  return code === 221 || code === 421 || code === 521;
 }
 
 /**

@@ -5,7 +5,7 @@
  * A callback that takes its time, a handshake, a callback that does not read its message: whatever
  * stands in the way stops the turn, and what it had not used is kept until `work` is called again.
  */
-import { type ErrorCode, TlsError } from '../errors.js';
+import type { ErrorCode } from '../errors.js';
 import { formatReply } from '../smtp/reply.js';
 import type { Wire } from '../smtp/wire.js';
 import { ClientView } from './client-view.js';
@@ -139,7 +139,7 @@ export class Exchange implements DialogueHost {
 
   /** Ends the exchange at once; a message that was on its way will not come. */
   breakOff(farewell: string, code: ErrorCode): void {
-    this.#reception.abandon(new TlsError({ code }));
+    this.#reception.abandon(code);
     this.#farewell = farewell;
     this.#sayFarewell();
   }
@@ -194,7 +194,7 @@ export class Exchange implements DialogueHost {
   /** Ends a message in chunks whose transaction was given up (RSET, EHLO, STARTTLS). */
   #dropOrphan(): void {
     if (this.#reception.bytes !== null && this.dialogue.mail.sender === null) {
-      this.#reception.abandon(new TlsError({ code: 'CANCELLED' }));
+      this.#reception.abandon('CANCELLED');
     }
   }
 

@@ -4,7 +4,7 @@
  * Takes bytes from the window and knows when a reply is due, to a message or to a chunk. A chunk
  * that is refused is read to its end all the same: the next command stands behind it.
  */
-import type { TlsError } from '../errors.js';
+import { type ErrorCode, TlsError } from '../errors.js';
 import type { LineReader } from '../smtp/line-reader.js';
 import { Content } from './content.js';
 import type { SmtpdSession } from './handlers.js';
@@ -111,8 +111,8 @@ export class Reception {
   }
 
   /** The message that was on its way will not come. */
-  abandon(error: TlsError): void {
-    this.#content?.abandon(error);
+  abandon(code: ErrorCode): void {
+    this.#content?.abandon(new TlsError({ code }));
     this.#content = null;
     this.#chunk = null;
   }

@@ -12,6 +12,9 @@ import { Exchange } from './exchange.js';
 import type { Service } from './service.js';
 import * as texts from './texts.js';
 
+/** Milliseconds that a client has for its end of the connection after our last word. */
+const lingerTime = 10_000;
+
 export class Session implements ConnectionOwner {
   readonly #service: Service;
   readonly #wire: Wire;
@@ -20,6 +23,8 @@ export class Session implements ConnectionOwner {
   #state: 'naming' | 'open' | 'handshake' | 'closed' = 'naming';
   /** Replies at the beginning of the request that the deadline is for. */
   #request = -1;
+  /** The client has ended its side. */
+  #peerEnded = false;
 
   /** @param ended called once, when the connection is closed */
   constructor(service: Service, connection: NativeConnection, ended: (session: Session) => void) {
@@ -91,10 +96,17 @@ export class Session implements ConnectionOwner {
   }
 
   onRead(slab: Buffer, length: number): void {
-    if (this.#exchange.state !== 'closing') {
-      this.#wire.input.open(slab, 0, length);
+    if (this.#exchange.state === 'closing') {
+      return;
+    }
+    this.#wire.input.open(slab, 0, length);
+    if (this.#exchange.listening && !this.#wire.blocked) {
       this.#exchange.work();
       this.#settle();
+    } else {
+      // Most waits are over before anything comes; only where it does come, reading has to stop.
+      this.#wire.input.hold();
+      this.#wire.read(false);
     }
   }
 
@@ -120,9 +132,14 @@ export class Session implements ConnectionOwner {
     if (written && state === 'starttls') {
       this.#startHandshake();
     } else if (written && state === 'closing') {
+      this.#wire.setTimeout(Math.min(this.#service.options.timeout, lingerTime));
       this.#wire.end();
-    } else {
-      this.#wire.read(listening && written);
+    } else if (this.#peerEnded && !this.#exchange.busy) {
+      this.#interrupted('lost connection', null);
+      this.#exchange.breakOff('', 'LOST_CONNECTION');
+      this.#wire.end();
+    } else if (listening && written) {
+      this.#wire.read(true);
       this.#armDeadline();
     }
   }
@@ -174,9 +191,9 @@ export class Session implements ConnectionOwner {
     this.#settle();
   }
 
+  /** What the client said before is still answered. */
   onEnd(): void {
-    this.#interrupted('lost connection', null);
-    this.#exchange.breakOff('', 'LOST_CONNECTION');
+    this.#peerEnded = true;
     this.#settle();
   }
 

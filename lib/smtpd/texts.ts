@@ -17,7 +17,6 @@ export const bye = line(221, '2.0.0', 'Bye');
 export const readyForTls = line(220, '2.0.0', 'Ready to start TLS');
 
 export const unknownCommand = line(500, '5.5.2', 'Error: command not recognized');
-export const helpSyntax = line(501, '5.5.4', 'Syntax: HELP');
 export const lineTooLong = line(500, '5.5.2', 'Error: line too long');
 export const notImplemented = line(502, '5.5.1', 'Error: command not implemented');
 export const heloSyntax = line(501, null, 'Syntax: HELO hostname');

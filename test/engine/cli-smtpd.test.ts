@@ -118,11 +118,15 @@ test('with --domain only recipients there are accepted, in whatever spelling', a
     '554 5.7.1 <b>: Relay access denied',
     '554 5.7.1 <b@sub.mx.example>: Relay access denied',
   ]);
+  await smtpd.until(() => smtpd.stderr.includes('b@sub.mx.example> proto='));
+  expect(smtpd.stderr).toMatch(
+    /\]: [0-9A-F]+: reject: RCPT from unknown\[127\.0\.0\.1\]: 554 5\.7\.1 <b>: Relay access denied; from=<a@mx\.example> to=<b> proto=ESMTP helo=<x>$/m,
+  );
 });
 
 test('it listens in many places, and on all addresses of a name', async () => {
   const smtpd = new Run(['smtpd', '--listen', '127.0.0.2:0', '--listen', 'localhost:0']);
-  await smtpd.logged('no --maildir');
+  await smtpd.until(() => smtpd.stdout.split('\n').length > 2);
   const lines = smtpd.stdout.split('\n');
   expect(lines[0]).toMatch(/^listening 127\.0\.0\.2:\d+$/);
   expect(lines[1]).toMatch(/^listening (127\.0\.0\.1|\[::1\]):\d+$/);
@@ -143,14 +147,23 @@ test('the first signal finishes the message that is being received, then says go
   smtpd.child.kill('SIGTERM');
   await smtpd.logged('SIGTERM: ending; connections open: 2');
   expect(await idle.rest()).toMatch(/^421 4\.3\.2 mx\.example Service shutting down\r\n$/);
-  idle.end();
   expect(await client.command('\r\nthe other half\r\n.')).toMatch(/^250 2\.0\.0 Ok/);
   expect(await client.rest()).toMatch(/^421 4\.3\.2 /);
-  client.end();
   expect(await smtpd.exit).toBe(0);
   expect(mails(maildir)).toEqual([
     expect.stringMatching(/Subject: half a message\n\nthe other half\n$/),
   ]);
+});
+
+test('clients that neither hang up nor shake hands do not hold up the end', async () => {
+  const smtpd = smtpdCommand(...tls);
+  const port = await smtpd.port();
+  const told = await RawClient.greeted(port);
+  const silent = await RawClient.greeted(port);
+  expect((await silent.commands('EHLO x', 'STARTTLS'))[1]).toMatch(/^220 /);
+  smtpd.child.kill('SIGTERM');
+  expect(await told.reply()).toMatch(/^421 4\.3\.2 /);
+  expect(await smtpd.exit).toBe(0);
 });
 
 test('the second signal waits for nobody', async () => {

@@ -43,6 +43,7 @@ test.each([
   ],
   [['smtpd', ...listen, '-o', 'smtpd_timeout=soon'], 64, /write a time such as/],
   [['smtpd', ...listen, '--domain', 'user@example.com'], 64, /write a domain such as/],
+  [['smtpd', ...listen, '--maildir', ''], 64, /--maildir: no directory; name one/],
   [['smtpd', ...listen, '-o', 'smtpd_tls_security_level=may'], 78, /No server certs/],
   [['smtpd', ...listen, '-o', 'tls_config_file=/nonexistent.cnf'], 78, /nonexistent\.cnf/],
   [

@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Smtp } from '../../lib/client.js';
+import type { DeliveryRequest } from '../../lib/delivery/report.js';
 import { Smtpd } from '../../lib/server.js';
 import type { SmtpdListener } from '../../lib/smtpd/listener.js';
 import { certificate } from '../helpers/certificates.js';
@@ -66,7 +67,7 @@ describe.skipIf(reason !== null)('Postfix', () => {
     ]);
     postfix = await Postfix.start({
       keys: ['rsa', 'ecdsa'],
-      mailboxes: ['b@postfix.example', 'c@postfix.example'],
+      mailboxes: ['b', 'c', '愛子'].map((name) => `${name}@postfix.example`),
       transport: Object.fromEntries(transport),
       main: { smtp_tls_security_level: 'may' },
     });
@@ -138,6 +139,18 @@ describe.skipIf(reason !== null)('Postfix', () => {
       expect(sent.length).toBeGreaterThan(1_000_000);
     });
 
+    test('between addresses beyond ASCII', async () => {
+      const { received } = server('ed25519.example');
+      const sent = message('to-utf8').replace('<b@example.net>', '<愛子@ed25519.example>');
+      postfix.submit('elżbieta@example.org', ['愛子@ed25519.example'], sent);
+      const record = await postfix.lines.line(/to=<愛子@ed25519\.example>/);
+      expect(record).toContain('status=sent');
+      const mail = received.at(-1);
+      expect(mail?.sender).toBe('elżbieta@example.org');
+      expect(mail?.recipients).toEqual(['愛子@ed25519.example']);
+      expect(carried(mail?.content.toString() ?? '')).toBe(sent);
+    });
+
     test('twenty messages, each once', async () => {
       const { received } = server('ecdsa.example');
       const before = received.length;
@@ -162,13 +175,14 @@ describe.skipIf(reason !== null)('Postfix', () => {
         logger: lines,
         tls: { securityLevel: level, loglevel: 1 },
       });
+    const request = (recipients: readonly string[], content: string): DeliveryRequest => ({
+      sender: 'a@example.org',
+      recipients,
+      message: Buffer.from(content),
+      nexthop: postfix.nexthop,
+    });
     const deliver = (smtp: Smtp, recipients: readonly string[], content: string) =>
-      smtp.deliver({
-        sender: 'a@example.org',
-        recipients,
-        message: Buffer.from(content),
-        nexthop: postfix.nexthop,
-      });
+      smtp.deliver(request(recipients, content));
     /** The copy of a message in a mailbox, once Postfix says that it is there. */
     const delivered = async (reply: string, recipient: string, id: string): Promise<string> => {
       const queueId = /queued as (\w+)$/.exec(reply)?.[1] ?? 'no queue id';
@@ -216,6 +230,39 @@ describe.skipIf(reason !== null)('Postfix', () => {
       for (const recipient of ['b@postfix.example', 'c@postfix.example']) {
         expect(await delivered(results[0]?.reply ?? '', recipient, 'mega')).toBe(sent);
       }
+    });
+
+    test('by BDAT, a megabyte', async () => {
+      const sent = message('chunks', 2500);
+      const { recipients } = await client('encrypt').deliver({
+        ...request(['b@postfix.example'], sent),
+        bdat: true,
+      });
+      const reply = recipients[0]?.reply ?? '';
+      expect(await delivered(reply, 'b@postfix.example', 'chunks')).toBe(sent);
+      expect(await postfix.lines.line(/disconnect .* bdat=/)).not.toContain(' data=');
+    });
+
+    test('between addresses beyond ASCII', async () => {
+      const sent = message('utf8').replace('<b@example.net>', '<愛子@postfix.example>');
+      const { recipients } = await client('encrypt').deliver({
+        ...request(['愛子@postfix.example'], sent),
+        sender: 'elżbieta@example.org',
+      });
+      const reply = recipients[0]?.reply ?? '';
+      expect(await delivered(reply, '愛子@postfix.example', 'utf8')).toBe(sent);
+    });
+
+    test('ten messages over one connection', async () => {
+      const all = Array.from({ length: 10 }, (_, i) => message(`batch-${i}`, i * 50));
+      const reports = await client('encrypt').deliverAll(
+        all.map((sent, i) => ({ ...request(['c@postfix.example'], sent), bdat: i % 2 === 0 })),
+      );
+      for (const [i, { recipients }] of reports.entries()) {
+        const reply = recipients[0]?.reply ?? '';
+        expect(await delivered(reply, 'c@postfix.example', `batch-${i}`)).toBe(all[i]);
+      }
+      expect(await postfix.lines.line(/disconnect .* mail=10 /)).toContain('starttls=1 ');
     });
 
     test('relaying is refused for good', async () => {

@@ -1,12 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  formatReply,
-  isFarewell,
-  type Reply,
-  reply,
-  replyProblem,
-  statusCode,
-} from '../../lib/smtp/reply.js';
+import { formatReply, type Reply, reply, replyProblem, statusCode } from '../../lib/smtp/reply.js';
 import { ReplyReader } from '../../lib/smtp/reply-reader.js';
 
 function read(...lines: readonly string[]): { reader: ReplyReader; progress: string[] } {
@@ -47,10 +40,6 @@ describe('replyProblem', () => {
   ])('%j', (value, problem) => {
     expect(replyProblem(value)).toBe(problem);
   });
-});
-
-test('221, 421 and 521 end a connection', () => {
-  expect([220, 221, 250, 421, 450, 521, 554].filter(isFarewell)).toEqual([221, 421, 521]);
 });
 
 test.each<[number, string, string]>([
