@@ -19,6 +19,9 @@ Napi::Object Connection::open(Environment *environment, glue_conn *conn)
     self->conn_ = conn;
     Napi::Object object =
         wrap(environment, environment->get_class(Class::connection), std::move(made));
+    if (object.IsEmpty()) {
+        return object;
+    }
     environment->add(self);
     self->member_ = true;
     self->hold();
@@ -97,6 +100,9 @@ Napi::Value Connection::connect(Environment *environment, Napi::Value props)
         return environment->env().Undefined();
     }
     Napi::Object object = open(environment, conn);
+    if (object.IsEmpty()) {
+        return environment->env().Undefined();
+    }
     Connection *self = from(object);
     self->state_ = State::connecting;
     if (pending) {

@@ -30,7 +30,7 @@ class Connection final : public ObjectWrap<Connection>,
     static constexpr napi_type_tag kTag = {0x6d78746c73636f6e, 0xc07e15b93a86d24f};
 
     static Napi::Function define_class(Napi::Env env);
-    /* An open connection; takes `conn` over. */
+    /* An open connection; takes `conn` over. Empty when JavaScript cannot run any more. */
     static Napi::Object open(Environment *environment, glue_conn *conn);
     static Napi::Value connect(Environment *environment, Napi::Value props);
     static Napi::Value adopt(Environment *environment, Napi::Value fd);

@@ -42,6 +42,9 @@ Napi::Value Listener::listen(Environment *environment, Napi::Value props)
     }
     Napi::Object object =
         wrap(environment, environment->get_class(Class::listener), std::move(made));
+    if (object.IsEmpty()) {
+        return environment->env().Undefined();
+    }
     environment->add(self);
     self->member_ = true;
     self->hold();
@@ -145,7 +148,9 @@ bool Listener::accept_one()
     }
     Napi::HandleScope scope(environment_->env());
     Napi::Object connection = Connection::open(environment_, conn);
-    environment_->call(Callback::on_accept, {object(), connection});
+    if (!connection.IsEmpty()) {
+        environment_->call(Callback::on_accept, {object(), connection});
+    }
     return true;
 }
 
@@ -188,7 +193,9 @@ void Listener::handshake_done(std::unique_ptr<Handshake> handshake)
     Napi::HandleScope scope(env);
     if (handshake->error == nullptr) {
         Napi::Object connection = Connection::open(environment_, handshake->take());
-        environment_->call(Callback::on_accept, {object(), connection});
+        if (!connection.IsEmpty()) {
+            environment_->call(Callback::on_accept, {object(), connection});
+        }
     } else {
         int port;
         std::string address = address_text(handshake->peer, &port);

@@ -51,7 +51,10 @@ template <typename T> class ObjectWrap {
     ObjectWrap() = default;
     ~ObjectWrap() = default;
 
-    /* Makes the JavaScript object of `self`, which it owns from here on. */
+    /*
+     * Makes the JavaScript object of `self`, which it owns from here on. Empty, and `self` gone,
+     * where JavaScript cannot run any more: a worker is terminated at any instruction.
+     */
     static Napi::Object wrap(Environment *environment, Napi::Function constructor,
                              std::unique_ptr<T> self)
     {
@@ -59,10 +62,11 @@ template <typename T> class ObjectWrap {
         environment->set_building(true);
         Napi::Object object = constructor.New({});
         environment->set_building(false);
-        T *raw = self.release();
-        raw->env_ = env;
-        napi_type_tag_object(env, object, &T::kTag);
-        napi_wrap(env, object, raw, &finalize, nullptr, &raw->reference_);
+        if (object.IsEmpty() || napi_type_tag_object(env, object, &T::kTag) != napi_ok ||
+            napi_wrap(env, object, self.get(), &finalize, nullptr, &self->reference_) != napi_ok) {
+            return Napi::Object();
+        }
+        self.release()->env_ = env;
         return object;
     }
 
