@@ -131,7 +131,7 @@ export interface NativeConnection {
   readStop(): void;
   /** True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain` follows; no second write before it. */
   write(data: Uint8Array): boolean;
-  /** Close-notify or FIN after what is pending; then the peer's end is awaited, then `onClose(null)`. */
+  /** Close-notify or FIN after what is pending; `onClose(null)` when the peer's end has been read, which takes `readStart`. */
   end(): void;
   /** Closes at once; no callback follows. Idempotent. */
   destroy(): void;

@@ -53,12 +53,6 @@ export const anyPort = {
   tls: null,
 };
 
-function fail(error) {
-  if (error !== null) {
-    throw error;
-  }
-}
-
 export function startStorm(chainFile, onHandshake, width = 8) {
   addon.libraryInit('none', '');
   const chains = addon.loadChains([chainFile]);
@@ -81,15 +75,27 @@ export function startStorm(chainFile, onHandshake, width = 8) {
     onHandshakeFailure() {},
     onAcceptError() {},
   };
+  // Once it is stopped, connections that are half-way meet a closed listener.
+  const fail = (error) => {
+    if (error !== null && running) {
+      throw error;
+    }
+  };
   const dial = () => {
     const connection = addon.connect(target);
     connection.owner = {
       onConnect(error) {
         fail(error);
+        if (error !== null) {
+          return;
+        }
         connection.startTls(client, plainTls);
       },
       onHandshake(error) {
         fail(error);
+        if (error !== null) {
+          return;
+        }
         onHandshake();
         connection.end();
         connection.readStart();

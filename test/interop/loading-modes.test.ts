@@ -19,12 +19,9 @@ const minutes = 60_000;
 const onlyP384 =
   'openssl_conf = init\nnodejs_conf = init\n[init]\nssl_conf = ssl\n[ssl]\nsystem_default = tls\n[tls]\nGroups = P-384\n';
 
-test.runIf(reason !== null && process.env['CI'] !== undefined)(
-  'a Debian 13 root can be made',
-  () => {
-    expect(reason).toBeNull();
-  },
-);
+test.runIf(process.env['CI'] !== undefined)('a Debian 13 root can be made', () => {
+  expect(reason).toBeNull();
+});
 
 describe.skipIf(reason !== null)('in a Debian 13 root', () => {
   let work = '';

@@ -16,7 +16,7 @@ import { collect, type Received } from '../helpers/servers.js';
 const minutes = 60_000;
 const reason = whyNoDebian13();
 
-test.runIf(reason !== null && process.env['CI'] !== undefined)('Postfix can be run', () => {
+test.runIf(process.env['CI'] !== undefined)('Postfix can be run', () => {
   expect(reason).toBeNull();
 });
 

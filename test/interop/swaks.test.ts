@@ -23,7 +23,7 @@ const tls = {
 } as const;
 const message = `Subject: swaks\n\n.\n..\n.dot\nblank \nGrüße\n${'line\n'.repeat(20_000)}`;
 
-test.runIf(reason !== null && process.env['CI'] !== undefined)('swaks can be run', () => {
+test.runIf(process.env['CI'] !== undefined)('swaks can be run', () => {
   expect(reason).toBeNull();
 });
 
