@@ -1,11 +1,12 @@
-// `npm run bench`: compares mxtls with the C floor and with node:tls on this machine, in one run.
-// What counts are ratios and the bars beside them; the numbers themselves belong to the machine.
-// Progress goes to stderr, the table or the JSON to stdout.
+// `npm run bench`: compares mxtls with the C floor, node:tls, smtp-server and nodemailer on this
+// machine, in one run. What counts are ratios and the bars beside them; the numbers themselves
+// belong to the machine. Progress goes to stderr, the table or the JSON to stdout.
 import { parseArgs } from 'node:util';
 import { prepareKit } from './bench/build.mjs';
+import { findClients } from './bench/clients.mjs';
 import { FIGURES } from './bench/figures.mjs';
 import { watchOtherWork } from './bench/process.mjs';
-import { findServers } from './bench/servers.mjs';
+import { findServers, findSmtpServers } from './bench/servers.mjs';
 import { run, Sentence, say } from './say.mjs';
 
 const FULL = {
@@ -18,6 +19,8 @@ const FULL = {
   flat: [10_000, 100_000],
   flood: 2000,
   floodRounds: 5,
+  bulk: 2,
+  bulkRounds: 11,
 };
 /** Above this share of other work on the machine a run says so. */
 const QUIET = 0.05;
@@ -33,6 +36,8 @@ const QUICK = {
   flat: [1000, 5000],
   flood: 300,
   floodRounds: 1,
+  bulk: 1,
+  bulkRounds: 3,
 };
 
 const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--rounds N]
@@ -42,17 +47,17 @@ const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--r
 ${Object.entries(FIGURES)
   .map(([name, { about }]) => `                    ${name.padEnd(11)} ${about}`)
   .join('\n')}
-  --server NAME   only this server: floor, mxtls, node20, node24
+  --server NAME   only this server or client: floor, mxtls, node20, node24, smtp-server, nodemailer
   --rounds N      interleaved rounds of the CPU figures, of which the median counts (default ${FULL.rounds})
   --warm-up N     handshakes before the first round (default ${FULL.warmUp})
   --quick         a short run that proves the harness, not the figures
   --json          medians, bars and raw values as JSON on stdout
 
-Server CPU is that of the whole process with all its threads; ratios are medians of the ratios of each
-round. All servers send the same number of session tickets. Node gets faster for tens of thousands
-of handshakes, and what counts is a server that has been running, hence the long warm-up. node:tls of
-another release than this node's is fetched from npm into the user's cache. A full run takes about
-twenty minutes.
+CPU is that of the whole process with all its threads: the server's, or the client's where deliveries
+are measured. Ratios are medians of the ratios of each round. All servers send the same number of
+session tickets. Node gets faster for tens of thousands of handshakes, and what counts is a process
+that has been running, hence the long warm-up. node:tls of another release than this node's is fetched
+from npm into the user's cache. A full run takes about forty minutes.
 `;
 
 function parse(argv) {
@@ -91,16 +96,25 @@ function planOf(options) {
   };
 }
 
+function insistOnNames(all, names = []) {
+  const unknown = names.find((name) => !all.some((server) => server.name === name));
+  if (unknown !== undefined) {
+    throw new Sentence(`there is no server "${unknown}"; see npm run bench -- --help.`);
+  }
+}
+
 /** A server that was not asked for makes "not measured" rows like one that is missing. */
 function chooseServers(all, names) {
   if (names === undefined) {
     return all;
   }
-  const unknown = names.find((name) => !all.some((server) => server.name === name));
-  if (unknown !== undefined) {
-    throw new Sentence(`there is no server "${unknown}"; see npm run bench -- --help.`);
-  }
   return all.map((s) => (names.includes(s.name) ? s : { ...s, missing: 'not asked for' }));
+}
+
+/** What is compared, each once: the floor and mxtls have a server for TLS and one for SMTP. */
+function aboutServers(servers) {
+  const byName = new Map(servers.map(({ name, version, missing }) => [name, { version, missing }]));
+  return [...byName].map(([name, rest]) => ({ name, ...rest }));
 }
 
 function formatRow({ figure, condition, subject, value, unit, bar, met, note }) {
@@ -132,11 +146,17 @@ await run(async () => {
   }
   const plan = planOf(options);
   const kit = prepareKit();
-  const servers = chooseServers(findServers(kit), options.server);
-  for (const server of servers) {
+  const smtp = findSmtpServers(kit);
+  const mxtls = smtp.find((server) => server.name === 'mxtls');
+  const found = [findServers(kit), smtp, findClients(kit, mxtls)];
+  insistOnNames(found.flat(), options.server);
+  const chosen = found.map((list) => chooseServers(list, options.server));
+  const [servers, smtpServers, clients] = chosen;
+  const about = aboutServers(chosen.flat());
+  for (const server of about) {
     say(`${server.name}: ${server.missing ?? server.version}`);
   }
-  const bench = { kit, servers, plan, progress: say };
+  const bench = { kit, servers, smtpServers, clients, plan, progress: say };
   const otherWork = watchOtherWork();
   const figures = {};
   for (const name of options.figure) {
@@ -149,7 +169,6 @@ await run(async () => {
   }
   const rows = Object.values(figures).flatMap((figure) => figure.rows);
   if (options.json) {
-    const about = servers.map(({ name, version, missing }) => ({ name, version, missing }));
     const raw = Object.fromEntries(Object.entries(figures).map(([name, f]) => [name, f.raw]));
     process.stdout.write(
       `${JSON.stringify({ servers: about, plan, disturbance, rows, raw }, null, 2)}\n`,

@@ -1,147 +1,41 @@
-// The figures and their bars. Every figure measures one server after the other, several rounds
-// with the order turned by one each time, and keeps the raw values; rows are made of medians, those
-// of ratios of the ratios of each round, because what else the machine does changes from round to
-// round. A server that is missing makes a row that says so.
+// The figures and their bars; those of the SMTP dialogue are in smtp-figures.mjs. Every figure
+// measures one server after the other, several rounds with the order turned by one each time, and
+// keeps the raw values; rows are made of medians, those of ratios of the ratios of each round,
+// because what else the machine does changes from round to round. A server that is missing makes a
+// row that says so.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { holdConnections, runLoad } from './load.mjs';
-import { cpuMicroseconds, residentKb } from './process.mjs';
+import { residentKb } from './process.mjs';
+import {
+  CLASSIC,
+  cpuOfServers,
+  interleave,
+  median,
+  mediansOf,
+  ownRow,
+  ratioRows,
+  SETTLE_MS,
+} from './rounds.mjs';
 import { withServer } from './servers.mjs';
+import { measureBulk, measureDeliveries, measureSessions } from './smtp-figures.mjs';
 
-const CLASSIC = 'X25519';
 const POST_QUANTUM = 'X25519MLKEM768';
 const GROUPS = [CLASSIC, POST_QUANTUM];
-/** A server still closes the last connections when the generator is done. */
-const SETTLE_MS = 100;
 /** Enough for a process to have all its pools, little enough to show what load leaves behind. */
 const MEMORY_WARM_UP = 2000;
-
-/**
- * @typedef {object} Plan
- * @property {number} rounds            of the CPU figures
- * @property {number} warmUp            handshakes before anything is counted
- * @property {number} handshakes        counted per round
- * @property {number} idle              connections held open
- * @property {number} busy              handshakes that come before them in the "after load" rows
- * @property {number} memoryRounds
- * @property {readonly [number, number]} flat  handshakes at the first and at the last look
- * @property {number} flood             RSA-4096 handshakes per round
- * @property {number} floodRounds
- *
- * @typedef {object} Row
- * @property {string} figure
- * @property {string} condition
- * @property {string} subject           "mxtls", "mxtls / floor"
- * @property {number | null} value      null: not measured
- * @property {string} unit
- * @property {number | null} bar        at most
- * @property {boolean | null} met       null: no bar, or not measured
- * @property {string} note
- *
- * @typedef {object} Bench
- * @property {import('./build.mjs').Kit} kit
- * @property {import('./servers.mjs').Server[]} servers
- * @property {Plan} plan
- * @property {(text: string) => void} progress
- */
-
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-/** Why a server has no value for a group, or null. */
-function reasonWithout(server, group) {
-  if (server.missing !== null) {
-    return server.missing;
-  }
-  return server.lacks.includes(group) ? `its OpenSSL has no ${group}` : null;
-}
-
-/**
- * Interleaves: calls `measure` for each server that can do it, `rounds` times.
- * @returns {Promise<Record<string, unknown[]>>} values by server name
- */
-async function interleave({ servers, progress }, { rounds, group, label }, measure) {
-  const able = servers.filter((server) => reasonWithout(server, group) === null);
-  const values = Object.fromEntries(able.map((server) => [server.name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < able.length; i++) {
-      const server = able[(i + round) % able.length];
-      progress(`${label}: round ${round + 1} of ${rounds}, ${server.name}`);
-      values[server.name].push(await measure(server));
-    }
-  }
-  return values;
-}
-
-/** A row of one server's own value. @returns {Row} */
-function ownRow({ figure, condition, unit, bar = null }, server, group, value) {
-  const note = reasonWithout(server, group) ?? '';
-  const measured = note === '' ? value : null;
-  const met = bar === null || measured === null ? null : measured <= bar;
-  return { figure, condition, subject: server.name, value: measured, unit, bar, met, note };
-}
-
-/** Rows of mxtls against others; `bars` maps a server's name to the bar. @returns {Row[]} */
-function ratioRows({ servers }, { figure, condition, bars }, group, values) {
-  const ours = servers.find((server) => server.name === 'mxtls');
-  return Object.entries(bars).map(([name, bar]) => {
-    const other = servers.find((server) => server.name === name);
-    const note = reasonWithout(ours, group) ?? reasonWithout(other, group) ?? '';
-    const value = note === '' ? median(values.mxtls.map((v, i) => v / values[name][i])) : null;
-    const met = value === null ? null : value <= bar;
-    const subject = `mxtls / ${name}`;
-    return { figure, condition, subject, value, unit: 'x', bar, met, note };
-  });
-}
-
-function mediansOf(values) {
-  return Object.fromEntries(Object.entries(values).map(([name, list]) => [name, median(list)]));
-}
-
-/** Starts all servers that can do the group, warms them up, and stops them after `use`. */
-async function withWarmServers({ kit, servers, plan }, group, use) {
-  const settings = { chain: kit.chains.ecdsa, groups: group, delay: false };
-  const running = {};
-  const start = async ([server, ...rest]) => {
-    if (server === undefined) {
-      return use(running);
-    }
-    if (reasonWithout(server, group) !== null) {
-      return start(rest);
-    }
-    return withServer(server, settings, async (child, port) => {
-      running[server.name] = { pid: child.pid, port };
-      await runLoad(kit, { port, group, concurrency: 60, count: plan.warmUp });
-      return start(rest);
-    });
-  };
-  return start(servers);
-}
-
-/**
- * Server CPU microseconds per handshake with accept and close, in short batches: an idle server
- * costs nothing, so all are up at once and only one of them works.
- */
-function cpuPerHandshake(bench, group, concurrency, label) {
-  const { kit, plan } = bench;
-  return withWarmServers(bench, group, (running) =>
-    interleave(bench, { rounds: plan.rounds, group, label }, async (server) => {
-      const { pid, port } = running[server.name];
-      const before = cpuMicroseconds(pid);
-      await runLoad(kit, { port, group, concurrency, count: plan.handshakes });
-      await sleep(SETTLE_MS);
-      return (cpuMicroseconds(pid) - before) / plan.handshakes;
-    }),
-  );
-}
 
 async function measureHandshakes(bench, figure, concurrency, bars) {
   const raw = {};
   const rows = [];
   for (const group of GROUPS) {
-    const values = await cpuPerHandshake(bench, group, concurrency, `${figure}, ${group}`);
+    const values = await cpuOfServers(bench, {
+      group,
+      label: `${figure}, ${group}`,
+      rounds: bench.plan.rounds,
+      warmUp: { group, concurrency: 60, count: bench.plan.warmUp },
+      load: { group, concurrency, count: bench.plan.handshakes },
+      units: bench.plan.handshakes,
+    });
     const medians = mediansOf(values);
     const row = { figure, condition: group, unit: 'us CPU' };
     rows.push(...bench.servers.map((s) => ownRow(row, s, group, medians[s.name])));
@@ -252,6 +146,9 @@ async function measureLoopDelay(bench) {
   return { raw, rows };
 }
 
+/** @typedef {import('./rounds.mjs').Bench} Bench */
+/** @typedef {import('./rounds.mjs').Row} Row */
+
 const BARS_60 = { floor: 1.2, node20: 0.65, node24: 0.72 };
 
 /** @type {Record<string, { about: string, measure: (bench: Bench) => Promise<{ raw: object, rows: Row[] }> }>} */
@@ -275,5 +172,17 @@ export const FIGURES = {
   delay: {
     about: 'event-loop delay under a flood of RSA-4096 handshakes',
     measure: measureLoopDelay,
+  },
+  smtp: {
+    about: 'server CPU per STARTTLS session with one small message',
+    measure: measureSessions,
+  },
+  bulk: {
+    about: 'server CPU per MiB of one 64 MiB message over TLS 1.3, DATA and BDAT',
+    measure: measureBulk,
+  },
+  delivery: {
+    about: 'client CPU per delivery of one small message over a new STARTTLS connection',
+    measure: measureDeliveries,
   },
 };

@@ -8,10 +8,14 @@ import { LineChild } from './process.mjs';
  * @property {string} group
  * @property {number} count
  * @property {number} concurrency
+ * @property {string} [mode]  of the generator; default: handshake
+ * @property {number} [size]  bytes of the message of the smtp modes
  */
 
-function loadArguments(kit, { port, group, count, concurrency }) {
+function loadArguments(kit, { port, group, count, concurrency, mode, size }) {
   return [
+    ...(mode === undefined ? [] : ['--mode', mode]),
+    ...(size === undefined ? [] : ['--size', String(size)]),
     ...['--port', String(port), '--group', group, '--count', String(count)],
     ...['--concurrency', String(concurrency), '--tickets', String(kit.tickets)],
   ];

@@ -2,6 +2,7 @@
 // appears in the table as not measured.
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeProgram } from '../smoke.mjs';
@@ -12,10 +13,11 @@ const PEERS = ['20', '24'];
 
 /**
  * @typedef {object} Server
- * @property {string} name                 floor, mxtls, node20, node24
+ * @property {string} name                 floor, mxtls, node20, node24, smtp-server
  * @property {string} version
  * @property {string | null} missing       why it cannot be measured
  * @property {readonly string[] | null} lacks  groups its OpenSSL does not know
+ * @property {boolean} [chunking]          SMTP servers: it has BDAT
  * @property {(settings: Settings) => LineChild} spawn
  *
  * @typedef {object} Settings
@@ -25,7 +27,7 @@ const PEERS = ['20', '24'];
  */
 
 /** @returns {Server} */
-function floorServer(kit) {
+function floorServer(kit, extra = []) {
   return {
     name: 'floor',
     version: `OpenSSL ${kit.openssl}`,
@@ -34,6 +36,7 @@ function floorServer(kit) {
     spawn: ({ chain, groups }) =>
       new LineChild(kit.floor, [
         ...['--chain', chain, '--groups', groups, '--tickets', String(kit.tickets)],
+        ...extra,
       ]),
   };
 }
@@ -46,7 +49,7 @@ function nodeArguments(script, { chain, groups, delay }) {
 }
 
 /** Loads the package in a child, so that a binary that cannot be loaded is only a reason. */
-function mxtlsServer() {
+function mxtlsServer(program) {
   const dist = join(HERE, '..', '..', 'dist', 'addon.js');
   const script = `
     const answer = await import(${JSON.stringify(dist)}).then(
@@ -64,8 +67,7 @@ function mxtlsServer() {
     version: info === undefined ? 'unknown' : `OpenSSL ${info.runtime}, ${info.mode}`,
     missing: existsSync(dist) ? (missing ?? null) : 'dist/ is missing; run `npm run build`',
     lacks: [],
-    spawn: (settings) =>
-      new LineChild(process.execPath, nodeArguments('mxtls-server.mjs', settings)),
+    spawn: (settings) => new LineChild(process.execPath, nodeArguments(program, settings)),
   };
 }
 
@@ -103,9 +105,47 @@ function nodeServer(kit, release) {
   };
 }
 
+/** The version of a devDependency, or null. */
+export function packageVersion(name) {
+  try {
+    return createRequire(import.meta.url)(`${name}/package.json`).version;
+  } catch {
+    return null;
+  }
+}
+
+/** npm's smtp-server on this node. @returns {Server} */
+function smtpServer(kit) {
+  const version = packageVersion('smtp-server');
+  return {
+    name: 'smtp-server',
+    version: `${version ?? 'unknown'}, node ${process.versions.node}`,
+    missing: version === null ? 'it is not installed; run `npm ci`' : null,
+    lacks: [],
+    spawn: (settings) =>
+      new LineChild(process.execPath, [
+        `--openssl-config=${kit.nodeConfig}`,
+        ...nodeArguments('smtp-server.mjs', settings),
+      ]),
+  };
+}
+
+/** The servers of the SMTP figures. @returns {Server[]} */
+export function findSmtpServers(kit) {
+  return [
+    { ...floorServer(kit, ['--smtp']), chunking: true },
+    { ...mxtlsServer('mxtls-smtp-server.mjs'), chunking: true },
+    { ...smtpServer(kit), chunking: false },
+  ];
+}
+
 /** @returns {Server[]} */
 export function findServers(kit) {
-  return [floorServer(kit), mxtlsServer(), ...PEERS.map((release) => nodeServer(kit, release))];
+  return [
+    floorServer(kit),
+    mxtlsServer('mxtls-server.mjs'),
+    ...PEERS.map((release) => nodeServer(kit, release)),
+  ];
 }
 
 /** Starts a server, hands it to `use` with its port, and stops it whatever happens. */

@@ -2,7 +2,8 @@
  * floor_server.c - the floor of the bench: a bare C TLS server, one thread, one epoll.
  *
  * It does what our server does in the same order on the same library with the same options, and
- * nothing else: accept in batches, handshake, wait for the client's close-notify, answer it, close.
+ * nothing else: accept in batches, handshake, wait for the client's close-notify, answer it, close;
+ * with --smtp the dialogue of floor_smtp.c, plaintext up to STARTTLS, until QUIT.
  * No deadlines, no limits, no error objects, no log: what a real server needs on top is what the
  * ratios to this program price. A connection that fails is closed and counted, never more.
  *
@@ -29,36 +30,34 @@
 #include <openssl/ssl.h>
 
 #include "bench.h"
+#include "floor.h"
 
-enum { EVENTS = 256, ACCEPT_BATCH = 64, BACKLOG = 4096 };
+/* READ_SIZE: a record of TLS, so that content needs one call for each. */
+enum { EVENTS = 256, ACCEPT_BATCH = 64, BACKLOG = 4096, READ_SIZE = 16384 };
 
 typedef struct floor_options {
     const char *chain;
     const char *groups;
     unsigned long port;
     unsigned long tickets;
+    bool smtp;
 } floor_options;
-
-typedef struct floor_conn {
-    SSL *ssl;
-    int fd;
-    bool established;
-    bool wants_write; /* what epoll is armed for */
-} floor_conn;
 
 typedef struct floor_server {
     SSL_CTX *ctx;
     int epoll;
     int listener;
+    bool smtp;
     unsigned long failed;
 } floor_server;
 
 static const char usage[] =
-    "usage: bench_floor --chain FILE [--groups LIST] [--tickets N] [--port P]\n"
+    "usage: bench_floor --chain FILE [--groups LIST] [--tickets N] [--port P] [--smtp]\n"
     "  --chain FILE     private key and certificate chain, PEM\n"
     "  --groups LIST    key exchange groups (default: the library's)\n"
     "  --tickets N      session tickets per full handshake (default 1)\n"
-    "  --port P         on 127.0.0.1; 0, the default, takes a free one\n";
+    "  --port P         on 127.0.0.1; 0, the default, takes a free one\n"
+    "  --smtp           an SMTP dialogue with STARTTLS instead of TLS from the first byte\n";
 
 static volatile sig_atomic_t stopped;
 
@@ -68,9 +67,13 @@ static int listen_on(unsigned long port);
 static void print_port(int listener);
 static void serve(floor_server *server);
 static void accept_batch(floor_server *server);
+static void open_conn(floor_server *server, int fd);
 static void step(floor_server *server, floor_conn *conn);
+static void read_plain(floor_server *server, floor_conn *conn);
+static void judge(floor_server *server, floor_conn *conn, floor_verdict verdict);
 static bool handshake(floor_server *server, floor_conn *conn);
 static bool wait_or_fail(floor_server *server, floor_conn *conn, int result);
+static void abandon(floor_server *server, floor_conn *conn);
 static void watch(floor_server *server, floor_conn *conn, int operation);
 static void finish(floor_conn *conn);
 
@@ -94,6 +97,7 @@ int main(int argc, char **argv)
         .ctx = make_context(&options),
         .epoll = epoll_create1(EPOLL_CLOEXEC),
         .listener = listen_on(options.port),
+        .smtp = options.smtp,
     };
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
     if (server.epoll < 0 || epoll_ctl(server.epoll, EPOLL_CTL_ADD, server.listener, &event) != 0) {
@@ -111,9 +115,13 @@ int main(int argc, char **argv)
 static floor_options parse(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"chain", required_argument, NULL, 'c'},   {"groups", required_argument, NULL, 'g'},
-        {"tickets", required_argument, NULL, 't'}, {"port", required_argument, NULL, 'p'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0},
+        {"chain", required_argument, NULL, 'c'},
+        {"groups", required_argument, NULL, 'g'},
+        {"tickets", required_argument, NULL, 't'},
+        {"port", required_argument, NULL, 'p'},
+        {"smtp", no_argument, NULL, 's'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     floor_options options = {.tickets = 1};
     int option;
@@ -130,6 +138,9 @@ static floor_options parse(int argc, char **argv)
             break;
         case 'p':
             options.port = bench_number("port", optarg, 65535);
+            break;
+        case 's':
+            options.smtp = true;
             break;
         case 'h':
             fputs(usage, stdout);
@@ -228,39 +239,86 @@ static void accept_batch(floor_server *server)
             }
             return;
         }
-        int on = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        floor_conn *conn = calloc(1, sizeof *conn);
-        SSL *ssl = SSL_new(server->ctx);
-        if (conn == NULL || ssl == NULL || SSL_set_fd(ssl, fd) != 1) {
-            bench_fail_openssl("out of memory");
-        }
-        SSL_set_accept_state(ssl);
-        conn->ssl = ssl;
-        conn->fd = fd;
-        watch(server, conn, EPOLL_CTL_ADD);
+        open_conn(server, fd);
+    }
+}
+
+static void open_conn(floor_server *server, int fd)
+{
+    int on = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    floor_conn *conn = calloc(1, sizeof *conn);
+    SSL *ssl = SSL_new(server->ctx);
+    floor_smtp *smtp = server->smtp ? calloc(1, sizeof *smtp) : NULL;
+    if (conn == NULL || ssl == NULL || SSL_set_fd(ssl, fd) != 1 || (server->smtp && smtp == NULL)) {
+        bench_fail_openssl("out of memory");
+    }
+    SSL_set_accept_state(ssl);
+    conn->ssl = ssl;
+    conn->fd = fd;
+    conn->smtp = smtp;
+    conn->plain = smtp != NULL;
+    watch(server, conn, EPOLL_CTL_ADD);
+    if (smtp != NULL && !floor_smtp_greet(conn)) {
+        abandon(server, conn);
     }
 }
 
 /* Level-triggered: whatever stays unread brings the next event. */
 static void step(floor_server *server, floor_conn *conn)
 {
+    if (conn->plain) {
+        read_plain(server, conn);
+        return;
+    }
     if (!conn->established && !handshake(server, conn)) {
         return;
     }
     for (;;) {
-        char buffer[4096];
+        char buffer[READ_SIZE];
         ERR_clear_error();
         int count = SSL_read(conn->ssl, buffer, sizeof buffer);
-        if (count > 0) {
-            continue;
-        }
-        if (SSL_get_error(conn->ssl, count) == SSL_ERROR_ZERO_RETURN) {
-            finish(conn);
+        if (count <= 0) {
+            if (SSL_get_error(conn->ssl, count) == SSL_ERROR_ZERO_RETURN) {
+                finish(conn);
+            } else {
+                wait_or_fail(server, conn, count);
+            }
             return;
         }
-        wait_or_fail(server, conn, count);
-        return;
+        if (conn->smtp == NULL) {
+            continue;
+        }
+        floor_verdict verdict = floor_smtp_input(conn, buffer, (size_t)count);
+        if (verdict != FLOOR_GO_ON) {
+            judge(server, conn, verdict);
+            return;
+        }
+        /* A client that waits for the reply has sent nothing yet. */
+        if (conn->smtp->state == FLOOR_COMMANDS && SSL_has_pending(conn->ssl) == 0) {
+            return;
+        }
+    }
+}
+
+/* One read: the client waits for each reply. */
+static void read_plain(floor_server *server, floor_conn *conn)
+{
+    char buffer[FLOOR_LINE_MAX];
+    ssize_t count = recv(conn->fd, buffer, sizeof buffer, 0);
+    if (count > 0) {
+        judge(server, conn, floor_smtp_input(conn, buffer, (size_t)count));
+    } else if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+        abandon(server, conn);
+    }
+}
+
+static void judge(floor_server *server, floor_conn *conn, floor_verdict verdict)
+{
+    if (verdict == FLOOR_BROKEN) {
+        abandon(server, conn);
+    } else if (verdict == FLOOR_END) {
+        finish(conn);
     }
 }
 
@@ -293,11 +351,16 @@ static bool wait_or_fail(floor_server *server, floor_conn *conn, int result)
         }
         return true;
     }
+    abandon(server, conn);
+    return false;
+}
+
+static void abandon(floor_server *server, floor_conn *conn)
+{
     server->failed++;
     /* No farewell is possible, and the session is not to be marked as bad for that. */
     SSL_set_shutdown(conn->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     finish(conn);
-    return false;
 }
 
 static void watch(floor_server *server, floor_conn *conn, int operation)
@@ -318,5 +381,6 @@ static void finish(floor_conn *conn)
     SSL_shutdown(conn->ssl);
     SSL_free(conn->ssl);
     close(conn->fd);
+    free(conn->smtp);
     free(conn);
 }

@@ -15,7 +15,8 @@
 #include "bench.h"
 #include "load.h"
 
-static const load_mode *const modes[] = {&load_handshake_mode, &load_idle_mode};
+static const load_mode *const modes[] = {&load_handshake_mode, &load_idle_mode, &load_smtp_mode,
+                                         &load_smtp_bdat_mode};
 
 enum { MODES = sizeof modes / sizeof modes[0] };
 
@@ -25,29 +26,28 @@ static void print_usage(FILE *out);
 
 int main(int argc, char **argv)
 {
-    load_options options = {.concurrency = 60, .count = 1000, .tickets = 1, .group = "X25519"};
+    load_options options = {
+        .concurrency = 60, .count = 1000, .tickets = 1, .size = 1024, .group = "X25519"};
     const load_mode *mode = parse(argc, argv, &options);
     bench_raise_fd_limit(64 + (options.hold ? options.count : options.concurrency));
     signal(SIGPIPE, SIG_IGN);
+    load_make_message(&options);
     load_result result = load_run(mode, &options);
     printf("{\"handshakes\":%lu,\"failed\":%lu,\"truncated\":%lu,\"tickets\":%lu,"
-           "\"seconds\":%.6f}\n",
-           result.finished, result.failed, result.truncated, result.tickets, result.seconds);
+           "\"cpu\":%.1f,\"seconds\":%.6f}\n",
+           result.finished, result.failed, result.truncated, result.tickets, result.cpu,
+           result.seconds);
     return 0;
 }
 
 static const load_mode *parse(int argc, char **argv, load_options *options)
 {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},
-        {"mode", required_argument, NULL, 'm'},
-        {"count", required_argument, NULL, 'n'},
-        {"concurrency", required_argument, NULL, 'c'},
-        {"group", required_argument, NULL, 'g'},
-        {"tickets", required_argument, NULL, 't'},
-        {"hold", no_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},
-        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},  {"mode", required_argument, NULL, 'm'},
+        {"count", required_argument, NULL, 'n'}, {"concurrency", required_argument, NULL, 'c'},
+        {"group", required_argument, NULL, 'g'}, {"tickets", required_argument, NULL, 't'},
+        {"size", required_argument, NULL, 's'},  {"hold", no_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
     };
     const load_mode *mode = &load_handshake_mode;
     int option;
@@ -70,6 +70,9 @@ static const load_mode *parse(int argc, char **argv, load_options *options)
             break;
         case 't':
             options->tickets = bench_number("tickets", optarg, 100);
+            break;
+        case 's':
+            options->size = bench_number("size", optarg, 1UL << 30);
             break;
         case 'o':
             options->hold = true;
@@ -103,11 +106,12 @@ static const load_mode *find_mode(const char *name)
 static void print_usage(FILE *out)
 {
     fputs("usage: bench_load --port P [--mode M] [--count N] [--concurrency C] [--group G]\n"
-          "                  [--tickets T] [--hold]\n"
+          "                  [--tickets T] [--size S] [--hold]\n"
           "  --count N        connections in total (default 1000)\n"
           "  --concurrency C  connections at a time (default 60)\n"
           "  --group G        the only key exchange group offered (default X25519)\n"
           "  --tickets T      session tickets to read before going on (default 1)\n"
+          "  --size S         bytes of the message of the smtp modes (default 1024)\n"
           "  --hold           keep the connections, print \"ready\", close at the end of stdin\n"
           "modes:\n",
           out);

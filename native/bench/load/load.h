@@ -19,7 +19,12 @@ typedef struct load_options {
     unsigned long count;       /* connections in total */
     unsigned long tickets;     /* session tickets to wait for after a handshake */
     const char *group;
-    bool hold; /* keep finished connections open until the end of stdin */
+    bool hold;          /* keep finished connections open until the end of stdin */
+    unsigned long size; /* bytes of the message of the smtp modes */
+    const char *data;   /* that message with the end of data */
+    size_t data_length;
+    const char *chunk; /* that message behind its BDAT command */
+    size_t chunk_length;
 } load_options;
 
 typedef struct load_conn {
@@ -30,6 +35,10 @@ typedef struct load_conn {
     unsigned long tickets; /* seen so far */
     bool close_sent;
     bool truncated; /* the server closed without a close-notify */
+    bool secure;    /* smtp modes: after STARTTLS */
+    bool asked;     /* smtp modes: the command is sent, its reply is awaited */
+    char reply[512];
+    size_t reply_length;
 } load_conn;
 
 typedef enum load_progress { LOAD_DONE, LOAD_WAIT, LOAD_FAILED } load_progress;
@@ -47,12 +56,15 @@ typedef struct load_mode {
 
 extern const load_mode load_handshake_mode;
 extern const load_mode load_idle_mode;
+extern const load_mode load_smtp_mode;
+extern const load_mode load_smtp_bdat_mode;
 
 typedef struct load_result {
     unsigned long finished;
     unsigned long failed;
     unsigned long truncated;
     unsigned long tickets;
+    double cpu;     /* microseconds of this process in that time */
     double seconds; /* from the first connect to the last close, or until all are held */
 } load_result;
 
@@ -64,5 +76,10 @@ SSL_CTX *load_tls_context(const load_options *options);
 load_progress load_tls_handshake(load_conn *conn);
 load_progress load_tls_tickets(load_conn *conn);
 load_progress load_tls_close(load_conn *conn);
+load_progress load_tls_wait_close(load_conn *conn);
+load_progress load_tls_progress(const load_conn *conn, int result);
+
+/* load_message.c: makes the message of the smtp modes. */
+void load_make_message(load_options *options);
 
 #endif

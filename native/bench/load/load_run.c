@@ -40,6 +40,7 @@ typedef struct load_state {
 } load_state;
 
 static double now(void);
+static double cpu_now(void);
 static void start_one(load_state *state);
 static int connect_socket(unsigned long port);
 static void step(load_state *state, load_conn *conn);
@@ -61,6 +62,7 @@ load_result load_run(const load_mode *mode, const load_options *options)
         bench_fail("cannot start: %s", strerror(errno));
     }
     double begin = now();
+    double cpu_begin = cpu_now();
     while (state.started < options->count || state.under_way > 0) {
         while (state.under_way < options->concurrency && state.started < options->count) {
             start_one(&state);
@@ -76,6 +78,7 @@ load_result load_run(const load_mode *mode, const load_options *options)
         }
     }
     state.result.seconds = now() - begin;
+    state.result.cpu = cpu_now() - cpu_begin;
     if (options->hold) {
         hold_until_stdin_ends(&state);
     }
@@ -89,6 +92,13 @@ static double now(void)
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double cpu_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
 }
 
 static void start_one(load_state *state)

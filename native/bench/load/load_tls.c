@@ -13,7 +13,6 @@
 #include "bench.h"
 
 static int count_ticket(SSL *ssl, SSL_SESSION *session);
-static load_progress translate(const load_conn *conn, int result);
 
 SSL_CTX *load_tls_context(const load_options *options)
 {
@@ -34,7 +33,7 @@ SSL_CTX *load_tls_context(const load_options *options)
 load_progress load_tls_handshake(load_conn *conn)
 {
     ERR_clear_error();
-    return translate(conn, SSL_connect(conn->ssl));
+    return load_tls_progress(conn, SSL_connect(conn->ssl));
 }
 
 load_progress load_tls_tickets(load_conn *conn)
@@ -44,7 +43,7 @@ load_progress load_tls_tickets(load_conn *conn)
         ERR_clear_error();
         int count = SSL_read(conn->ssl, buffer, sizeof buffer);
         if (count <= 0 && conn->tickets < conn->options->tickets) {
-            return translate(conn, count);
+            return load_tls_progress(conn, count);
         }
     }
     return LOAD_DONE;
@@ -57,7 +56,7 @@ load_progress load_tls_close(load_conn *conn)
     if (!conn->close_sent) {
         int sent = SSL_shutdown(conn->ssl);
         if (sent < 0) {
-            return translate(conn, sent);
+            return load_tls_progress(conn, sent);
         }
         conn->close_sent = true;
     }
@@ -70,10 +69,21 @@ load_progress load_tls_close(load_conn *conn)
         if (SSL_get_error(conn->ssl, count) == SSL_ERROR_ZERO_RETURN) {
             return LOAD_DONE;
         }
-        load_progress progress = translate(conn, count);
+        load_progress progress = load_tls_progress(conn, count);
         conn->truncated = progress == LOAD_FAILED;
         return progress == LOAD_FAILED ? LOAD_DONE : progress;
     }
+}
+
+/* The other way round: the server ends the dialogue, and its close-notify comes first. */
+load_progress load_tls_wait_close(load_conn *conn)
+{
+    conn->close_sent = true; /* not yet, but load_tls_close() is to wait only */
+    load_progress progress = load_tls_close(conn);
+    if (progress == LOAD_DONE && !conn->truncated) {
+        SSL_shutdown(conn->ssl);
+    }
+    return progress;
 }
 
 static int count_ticket(SSL *ssl, SSL_SESSION *session)
@@ -84,7 +94,7 @@ static int count_ticket(SSL *ssl, SSL_SESSION *session)
     return 0; /* the session is not kept */
 }
 
-static load_progress translate(const load_conn *conn, int result)
+load_progress load_tls_progress(const load_conn *conn, int result)
 {
     if (result > 0) {
         return LOAD_DONE;
