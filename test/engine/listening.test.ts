@@ -9,6 +9,7 @@ import { afterEach, expect, test } from 'vitest';
 import { addon } from '../../lib/addon.js';
 import { Connection } from '../../lib/index.js';
 import type { ListenProps, NativeConnection, NativeListener } from '../../lib/native.js';
+import { anyPort } from '../helpers/native-props.mjs';
 
 const cleanups: (() => void)[] = [];
 
@@ -26,18 +27,7 @@ interface Accepting {
 }
 
 function listen(props: Partial<ListenProps>): Accepting {
-  const listener = addon.listen({
-    host: '127.0.0.1',
-    port: 0,
-    path: null,
-    fd: -1,
-    backlog: 64,
-    reusePort: false,
-    ipv6Only: false,
-    context: null,
-    tls: null,
-    ...props,
-  });
+  const listener = addon.listen({ ...anyPort, ...props });
   const accepted: NativeConnection[] = [];
   let wake: () => void = () => undefined;
   listener.owner = {

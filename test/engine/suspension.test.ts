@@ -5,16 +5,9 @@ import { type QuestionHandler, setQuestionHandler } from '../../lib/dispatch.js'
 import { Connection, clientTls, initLibrary } from '../../lib/index.js';
 import type { NativeConnection, NativeContext, StartTlsProps } from '../../lib/native.js';
 import { certificate } from '../helpers/certificates.js';
+import { anyPort, plainContext, plainTls } from '../helpers/native-props.mjs';
 
-const anyProtocols = { floor: -1, ceiling: -1, exclude: 0 };
-const props: StartTlsProps = {
-  sni: null,
-  cipherList: null,
-  securityLevel: -1,
-  protocols: anyProtocols,
-  timeout: 20_000,
-  deadline: 20_000,
-};
+const props: StartTlsProps = plainTls;
 const open: Connection[] = [];
 
 afterEach(() => {
@@ -26,26 +19,10 @@ afterEach(() => {
 function askingContext(handler: QuestionHandler): NativeContext {
   initLibrary();
   const context = addon.createContext({
+    ...plainContext,
     role: 'server',
-    service: 'asking',
-    protocols: anyProtocols,
-    securityLevel: 0,
-    cipherList: null,
-    groups: null,
-    optionsOn: 0n,
-    optionsOff: 0n,
     chains: addon.loadChains([certificate('ecdsa').chainFile]),
-    askClientCert: false,
-    requireClientCert: false,
-    enableRpk: false,
-    caFile: null,
-    caPath: null,
-    appendDefaultCa: false,
-    verifyDepth: 9,
-    digest: 'sha256',
     ask: ['chain'],
-    keyPrefix: null,
-    tickets: true,
     acknowledgeSni: true,
   });
   setQuestionHandler(context, handler);
@@ -53,17 +30,7 @@ function askingContext(handler: QuestionHandler): NativeContext {
 }
 
 async function pair(): Promise<{ server: Connection; client: Connection }> {
-  const listener = addon.listen({
-    host: '127.0.0.1',
-    port: 0,
-    path: null,
-    fd: -1,
-    backlog: 8,
-    reusePort: false,
-    ipv6Only: false,
-    context: null,
-    tls: null,
-  });
+  const listener = addon.listen(anyPort);
   const accepted = new Promise<NativeConnection>((resolve) => {
     listener.owner = { onAccept: resolve };
   });
