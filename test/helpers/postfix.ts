@@ -3,7 +3,7 @@
  * temporary directory, on a loopback address that nobody else uses. It logs to its standard output,
  * and ends when its standard input does.
  */
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   chmodSync,
@@ -64,7 +64,8 @@ export class Postfix {
   readonly lines = new Lines();
 
   readonly #directory = mkdtempSync(join(tmpdir(), 'mxtls-postfix-'));
-  #child: ChildProcessWithoutNullStreams | null = null;
+  #end: () => void = () => undefined;
+  #ended: Promise<void> = Promise.resolve();
 
   private constructor(address: string, port: number) {
     this.address = address;
@@ -104,11 +105,9 @@ export class Postfix {
   }
 
   async stop(): Promise<void> {
-    if (this.#child !== null) {
-      this.#child.stdin.end();
-      await once(this.#child, 'close');
-      forgetDirectory(this.#directory);
-    }
+    this.#end();
+    await this.#ended;
+    forgetDirectory(this.#directory);
     rmSync(this.#directory, { recursive: true });
   }
 
@@ -163,18 +162,22 @@ export class Postfix {
   async #run(): Promise<void> {
     // The last `cat` is the first process of the namespace: when it ends, all others are killed. The
     // other one gives Postfix a pipe to open by name, which it cannot do with a socket.
-    const script = 'chown postfix data; postfix -c "$PWD/etc" start-fg 2>&1 | cat & exec cat';
+    const script =
+      'chown postfix data; { postfix -c "$PWD/etc" start-fg; echo it has ended; } 2>&1 | cat & exec cat';
     const [program = '', ...args] = inDebian13(['sh', '-c', script], this.#directory);
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
-    this.#child = spawn(program, args, { env, stdio: 'pipe' });
-    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+    const child = spawn(program, args, { env, stdio: 'pipe' });
+    this.#ended = once(child, 'close').then(() => this.lines.info('it has ended'));
+    this.#end = () => child.stdin.end();
+    child.stdin.on('error', () => undefined);
+    for (const stream of [child.stdout, child.stderr]) {
       createInterface(stream).on('line', (line) => {
         this.lines.info(line.replace(/^.*? (?=postfix\/)/, ''));
       });
     }
-    const started = await this.lines.line(/daemon started|fatal:/);
-    if (started.includes('fatal:')) {
-      throw new Error(started);
+    const line = await this.lines.line(/daemon started|fatal:|it has ended/);
+    if (!line.includes('daemon started')) {
+      throw new Error(`Postfix does not start:\n${this.lines.all.join('\n')}`);
     }
   }
 }
