@@ -64,9 +64,9 @@ long glue_bio_send(struct glue_conn *conn, const void *buf, size_t len)
     return n;
 }
 
-static bool would_block(int error)
+bool glue_bio_would_block(int sys_errno)
 {
-    return error == EAGAIN || error == EWOULDBLOCK;
+    return sys_errno == EAGAIN || sys_errno == EWOULDBLOCK;
 }
 
 /* ------------------------------------------------------------------ read-ahead */
@@ -126,7 +126,7 @@ static int bio_read(BIO *bio, char *buf, int len)
     struct glue_conn *conn = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     long n = read_ahead(conn, buf, (size_t)len);
-    if (n < 0 && would_block(errno)) {
+    if (n < 0 && glue_bio_would_block(errno)) {
         BIO_set_retry_read(bio);
     }
     if (n == 0) {
@@ -140,7 +140,7 @@ static int bio_write(BIO *bio, const char *buf, int len)
     struct glue_conn *conn = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     long n = glue_bio_send(conn, buf, (size_t)len);
-    if (n < 0 && would_block(errno)) {
+    if (n < 0 && glue_bio_would_block(errno)) {
         BIO_set_retry_write(bio);
     }
     return (int)n;

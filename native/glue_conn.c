@@ -24,11 +24,6 @@
 
 #include "glue_internal.h"
 
-static bool would_block(int error)
-{
-    return error == EAGAIN || error == EWOULDBLOCK;
-}
-
 /* ------------------------------------------------------------------ life */
 
 glue_conn *glue_conn_new(int fd, glue_error *err)
@@ -155,7 +150,7 @@ static glue_status plain_read(glue_conn *conn, void *buf, size_t len, size_t *n,
         conn->peer_closed = true;
         return GLUE_CLOSED;
     }
-    return would_block(errno) ? GLUE_WANT_READ : lost(err, errno);
+    return glue_bio_would_block(errno) ? GLUE_WANT_READ : lost(err, errno);
 }
 
 static glue_status plain_write(glue_conn *conn, const void *buf, size_t len, size_t *n,
@@ -166,7 +161,7 @@ static glue_status plain_write(glue_conn *conn, const void *buf, size_t len, siz
         *n = (size_t)put;
         return GLUE_OK;
     }
-    return would_block(errno) ? GLUE_WANT_WRITE : lost(err, errno);
+    return glue_bio_would_block(errno) ? GLUE_WANT_WRITE : lost(err, errno);
 }
 
 static glue_status wrong_state(glue_error *err, const char *what)

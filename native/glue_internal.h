@@ -119,6 +119,9 @@ void glue_bio_drop_ahead(struct glue_conn *conn, bool all);
 long glue_bio_recv(struct glue_conn *conn, void *buf, size_t len);
 long glue_bio_send(struct glue_conn *conn, const void *buf, size_t len);
 
+/* The errno of a socket that is not ready. */
+bool glue_bio_would_block(int sys_errno);
+
 /* ------------------------------------------------------------------ glue_conn.c */
 
 typedef enum glue_mode {

@@ -86,6 +86,9 @@ Napi::Value Chains::make(Environment *environment, glue_chains *owned)
     Napi::Env env = environment->env();
     Napi::Object object =
         wrap(environment, environment->get_class(Class::chains), std::make_unique<Chains>(owned));
+    if (object.IsEmpty()) { /* and `owned` is gone with it */
+        return env.Undefined();
+    }
     size_t count = glue_chains_count(owned);
     Napi::Array types = Napi::Array::New(env, count);
     for (size_t i = 0; i < count; i++) {

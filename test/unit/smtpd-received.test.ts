@@ -2,28 +2,11 @@ import { describe, expect, test } from 'vitest';
 import type { SmtpdSession } from '../../lib/smtpd/handlers.js';
 import { formatDate, type ReceivedProps, receivedHeader } from '../../lib/smtpd/received.js';
 import type { TlsSnapshot } from '../../lib/snapshot.js';
+import { makeSignature, makeSnapshot } from '../helpers/snapshot.js';
 
-const tls: TlsSnapshot = {
-  status: 'Anonymous',
-  protocol: 'TLSv1.3',
-  cipher: 'TLS_AES_256_GCM_SHA384',
-  cipherUsedBits: 256,
-  cipherAlgorithmBits: 256,
-  mac: null,
-  group: 'X25519MLKEM768',
-  server: { algorithm: 'RSA-PSS', curve: null, bits: 2048, digest: 'SHA256', rawPublicKey: false },
-  client: null,
-  sni: null,
-  resumed: false,
-  ticket: false,
-  certificateType: null,
-  peerCertFingerprint: null,
-  peerPkeyFingerprint: null,
-  peerSubject: null,
-  peerIssuer: null,
-  verifyError: null,
-  matched: null,
-};
+const tls = makeSnapshot({
+  server: makeSignature('RSA-PSS', { bits: 2048, digest: 'SHA256' }),
+});
 
 const session: SmtpdSession = {
   remoteAddress: '192.0.2.5',
