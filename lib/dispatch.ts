@@ -36,6 +36,10 @@ export interface ConnectionOwner {
 /** What a native listener reports. */
 export interface ListenerOwner {
   onAccept(connection: NativeConnection): void;
+  /** A client of a wrappermode listener that asks: true for a handshake. */
+  onAdmit(address: string): boolean;
+  /** So many clients found the listener full. */
+  onTurnedAway(count: number): void;
   /** A wrappermode handshake failed; there is no connection. */
   onHandshakeFailure(error: TlsError, address: string, port: number): void;
   /** Accepting failed; the listener goes on. */
@@ -76,6 +80,8 @@ function ask(context: NativeContext, token: number, kind: QuestionKind, data: Bu
 /** Reads land at the start of this; what is needed later must be copied. */
 export const slab: Buffer = addon.initialize({
   makeError: (info) => TlsError.fromNative(info),
+  onAdmit: (listener, address) => listenerOwner(listener)?.onAdmit(address) ?? false,
+  onTurnedAway: (listener, count) => listenerOwner(listener)?.onTurnedAway(count),
   onAccept: (listener, connection) => {
     const owner = listenerOwner(listener);
     if (owner === null) {

@@ -22,6 +22,10 @@ export interface NativeErrorInfo {
 export interface NativeCallbacks {
   /** Makes the error object that is thrown or handed to a callback. */
   makeError(info: NativeErrorInfo): Error;
+  /** A listener with `admit` has a new client; true: it gets a handshake, else it is dropped without a byte. */
+  onAdmit(listener: NativeListener, address: string): boolean;
+  /** Clients found a listener full: how many since the last call, which comes at most once a second. */
+  onTurnedAway(listener: NativeListener, count: number): void;
   /** A listener has a new connection: after the handshake for a wrappermode listener. */
   onAccept(listener: NativeListener, connection: NativeConnection): void;
   /** A wrappermode handshake failed before a connection object existed; the peer's address as text. */
@@ -161,14 +165,22 @@ export interface ListenProps {
   /** Wrappermode: handshake first. */
   readonly context: NativeContext | null;
   readonly tls: StartTlsProps | null;
+  /** Connections at a time, handshakes included; 0: any number. */
+  readonly limit: number;
+  /** What those over the limit get before they are dropped. */
+  readonly busyReply: string | null;
+  /** Wrappermode: `onAdmit` decides before the handshake. */
+  readonly admit: boolean;
 }
 
 export interface NativeListener {
   owner: unknown;
   readonly address: string;
   readonly port: number;
-  /** New connections get this context from now on (wrappermode listeners). */
-  setContext(context: NativeContext): void;
+  /** Connections that count towards `limit` now. */
+  readonly taken: number;
+  /** New connections get this context and these limits from now on (wrappermode listeners). */
+  setContext(context: NativeContext, tls: StartTlsProps): void;
   /** Stops accepting; the connections live on. Idempotent. */
   close(): void;
 }

@@ -4,13 +4,15 @@
  * One `Smtpd` is one service with one set of parameters; it may listen in several places, with TLS
  * from the first byte (`wrappermode`) in some of them.
  */
-import { resolveSmtpd } from './config/check.js';
+import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
 import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
 import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
+import { NetworkList } from './smtpd/network-list.js';
+import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
@@ -18,23 +20,33 @@ import type { Session } from './smtpd/session.js';
 export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
   /** Default: standard error. */
   readonly logger?: Logger;
+  /**
+   * Parameters that are others while a listener nears its `connectionLimit`, besides those whose default is
+   * (time limits of 10 s, deadlines, few errors).
+   */
+  readonly underStress?: Omit<SmtpdParameters, 'tls'>;
 }
+
+const ownFields: readonly string[] = [...handlerNames, 'logger', 'underStress'];
 
 export class Smtpd {
   readonly #options: ResolvedSmtpd;
+  readonly #stressed: ResolvedSmtpd;
   readonly #handlers: SmtpdHandlers;
   readonly #logger: Required<Logger>;
   readonly #listeners = new Set<Listener>();
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
+  readonly #newSessions: NewSessionRate;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
   constructor(options: SmtpdOptions) {
     checkHandlers(options);
-    this.#options = resolveSmtpd(options, [...handlerNames, 'logger']);
-    const { clientConnectionCountLimit, clientEventLimitExceptions } = this.#options;
-    this.#connections = new ConnectionCount(clientConnectionCountLimit, clientEventLimitExceptions);
+    this.#options = resolveSmtpd(options, ownFields);
+    this.#stressed = resolveStressedSmtpd({ ...options, ...options.underStress }, ownFields);
+    this.#connections = connectionCount(this.#options);
+    this.#newSessions = newSessionRate(this.#options);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
   }
@@ -53,9 +65,11 @@ export class Smtpd {
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const service = new Service({
       options: this.#options,
+      stressed: this.#stressed,
       handlers: this.#handlers,
       logger: this.#logger,
       connections: this.#connections,
+      newSessions: this.#newSessions,
       wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
     });
     service.loadContext();
@@ -114,6 +128,21 @@ export class Smtpd {
       }
     }
   }
+}
+
+function connectionCount(options: ResolvedSmtpd): ConnectionCount {
+  return new ConnectionCount(
+    options.clientConnectionCountLimit,
+    options.clientEventLimitExceptions,
+  );
+}
+
+function newSessionRate(options: ResolvedSmtpd): NewSessionRate {
+  return new NewSessionRate({
+    limit: options.clientNewTlsSessionRateLimit,
+    unit: options.anvilRateTimeUnit,
+    exceptions: new NetworkList(options.clientEventLimitExceptions),
+  });
 }
 
 function checkHandlers(options: SmtpdOptions): void {

@@ -34,6 +34,8 @@ Options:
   --domain DOMAIN           receive for addresses in this domain, from anywhere; may be given
                             many times. Without it: for all addresses, but only from clients
                             on this machine
+  --connection-limit N      clients at a time; default 10000, 0 for any number. More are told
+                            to come again; near the limit time limits are short
 ${parameterHelp}
   -h, --help                this text
 
@@ -52,6 +54,7 @@ Examples:
 const farewellTime = 2000;
 
 interface Service {
+  readonly connectionLimit: number | null;
   readonly places: readonly HostPort[];
   readonly maildir: string | null;
   readonly access: Access;
@@ -63,6 +66,7 @@ async function run(args: readonly string[]): Promise<number> {
     listen: { type: 'string', multiple: true },
     maildir: { type: 'string' },
     domain: { type: 'string', multiple: true },
+    'connection-limit': { type: 'string' },
     ...parameterOption,
   });
   if (options.flag('help')) {
@@ -81,6 +85,7 @@ async function run(args: readonly string[]): Promise<number> {
     throw usageError('--maildir: no directory', 'name one, for example --maildir /var/mail/mxtls');
   }
   await serve({
+    connectionLimit: connectionLimit(options.string('connection-limit')),
     places,
     maildir,
     access: accessFor(options.strings('domain')),
@@ -89,8 +94,24 @@ async function run(args: readonly string[]): Promise<number> {
   return exitCode.ok;
 }
 
+function connectionLimit(text: string | null): number | null {
+  if (text !== null && !/^\d{1,9}$/.test(text)) {
+    throw usageError(
+      `--connection-limit: "${text}" is no number`,
+      'write how many clients there may be at a time, or 0 for any number',
+    );
+  }
+  return text === null ? null : Number(text);
+}
+
 /** Receives mail until a signal comes. */
-async function serve({ places, maildir, access, parameters }: Service): Promise<void> {
+async function serve({
+  connectionLimit,
+  places,
+  maildir,
+  access,
+  parameters,
+}: Service): Promise<void> {
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
     import('../tls/library.js'),
@@ -118,7 +139,7 @@ async function serve({ places, maildir, access, parameters }: Service): Promise<
   const signal = firstSignal();
   try {
     for (const place of places) {
-      await listen(smtpd, place);
+      await listen(smtpd, place, connectionLimit);
     }
     if (maildir === null) {
       logger.warn('no --maildir: received messages are discarded');
@@ -137,13 +158,18 @@ async function close(smtpd: Smtpd, work: Work): Promise<void> {
 }
 
 /** Listens on all addresses of the host. */
-async function listen(smtpd: Smtpd, { host, port }: HostPort): Promise<void> {
+async function listen(
+  smtpd: Smtpd,
+  { host, port }: HostPort,
+  connectionLimit: number | null,
+): Promise<void> {
+  const limit = connectionLimit === null ? {} : { connectionLimit };
   const addresses = await addressesOf(host);
   let problem: unknown = null;
   let listening = 0;
   for (const address of addresses) {
     try {
-      const listener = await smtpd.listen({ host: address, port });
+      const listener = await smtpd.listen({ host: address, port, ...limit });
       process.stdout.write(`listening ${formatHostPort(listener.address, listener.port)}\n`);
       listening++;
     } catch (error) {

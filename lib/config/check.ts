@@ -67,6 +67,15 @@ export function resolveSmtpd(
   return resolve(options, 'smtpd') as unknown as ResolvedSmtpd;
 }
 
+/** The options while `stress` is not empty: defaults that refer to it are stricter. @throws as {@link checkOptions} */
+export function resolveStressedSmtpd(
+  options: SmtpdParameters,
+  extra: readonly string[] = [],
+): ResolvedSmtpd {
+  checkOptions(options, 'smtpd', extra);
+  return resolve(options, 'smtpd', 'yes') as unknown as ResolvedSmtpd;
+}
+
 /** Checks the options of the smtp engine and fills in the defaults. @throws as {@link checkOptions} */
 export function resolveSmtp(options: SmtpParameters, extra: readonly string[] = []): ResolvedSmtp {
   checkOptions(options, 'smtp', extra);
@@ -92,11 +101,12 @@ function fields(options: object): readonly (readonly [path: string, value: unkno
 
 type Given = ReadonlyMap<string, unknown>;
 
-function resolve(options: object, engine: Engine): Record<string, unknown> {
+function resolve(options: object, engine: Engine, stress = ''): Record<string, unknown> {
   const rows = engineParameters(engine);
   const given: Given = new Map(fields(options).filter(([, value]) => value !== undefined));
   const byName = new Map(rows.map((row) => [row.name, row]));
   const texts = new Map(rows.map((row) => [row.name, givenText(row, given)]));
+  texts.set('stress', stress);
   const lookup = lookupWith((name) => texts.get(name));
   const result: Record<string, unknown> = {};
   for (const row of rows) {

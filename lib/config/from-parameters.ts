@@ -1,6 +1,7 @@
 /**
  * From Postfix parameters (main.cf, `-o name=value`) to the options of the classes.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { serverLevel } from '../tls/levels.js';
 import type { LibraryProps } from '../tls/library.js';
 import { type Engine, engineParameters, type OptionParameter, setPath } from './check.js';
@@ -11,15 +12,19 @@ import type { SmtpdParameters, SmtpParameters } from './options.js';
 import type { Parameter } from './parameter.js';
 import { findParameter, lookupWith } from './parameters.js';
 import { reviewSettings } from './review.js';
-import type { Settings } from './settings.js';
+import { mergeSettings, type Settings } from './settings.js';
 import { readValue } from './values.js';
 
 export { readMainCf } from './main-cf.js';
-export { mergeSettings, readAssignments, type Setting, type Settings } from './settings.js';
+export { readAssignments, type Setting } from './settings.js';
+export { mergeSettings, type Settings };
 
 /** Options of everything that parameters can say something about; only what was set. */
 export interface ParameterOptions {
-  readonly smtpd: SmtpdParameters;
+  readonly smtpd: SmtpdParameters & {
+    /** What was set with a reference to `stress`. */
+    readonly underStress?: Omit<SmtpdParameters, 'tls'>;
+  };
   readonly smtp: SmtpParameters;
   readonly library: LibraryProps;
   /** For the log. */
@@ -39,11 +44,12 @@ export function optionsFromParameters(
   const warnings = new Set(reviewSettings(settings, engine));
   const read = (wanted: Engine): Record<string, unknown> =>
     engine === null || engine === wanted ? new Reader(settings, wanted).options(warnings) : {};
-  const smtpd: SmtpdParameters = read('smtpd');
+  const smtpd: ParameterOptions['smtpd'] = read('smtpd');
+  const underStress = engine === 'smtp' ? null : stressDifference(settings, smtpd);
   const smtp: SmtpParameters = read('smtp');
   const { configFile, configName } = smtpd.tls ?? smtp.tls ?? {};
   return {
-    smtpd,
+    smtpd: underStress === null ? smtpd : { ...smtpd, underStress },
     smtp,
     library: {
       ...(configFile === undefined ? {} : { configFile }),
@@ -51,6 +57,19 @@ export function optionsFromParameters(
     },
     warnings: [...warnings],
   };
+}
+
+/** The options of the smtpd engine that are others when `stress` is set; null: none. Defaults know by themselves. */
+function stressDifference(
+  settings: Settings,
+  calm: SmtpdParameters,
+): Omit<SmtpdParameters, 'tls'> | null {
+  const stressed = mergeSettings(settings, new Map([['stress', { text: 'yes', origin: null }]]));
+  const others = Object.entries(new Reader(stressed, 'smtpd').options(new Set())).filter(
+    ([name, value]) =>
+      name !== 'tls' && name in calm && !isDeepStrictEqual(value, calm[name as keyof typeof calm]),
+  );
+  return others.length === 0 ? null : Object.fromEntries(others);
 }
 
 class Reader {

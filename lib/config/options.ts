@@ -55,6 +55,10 @@ export interface SmtpdParameters {
   readonly clientConnectionCountLimit?: number;
   /** `smtpd_client_event_limit_exceptions`: networks of clients without such a limit. */
   readonly clientEventLimitExceptions?: readonly string[];
+  /** `smtpd_client_new_tls_session_rate_limit`: full handshakes of one client address in `anvilRateTimeUnit`; 0 is no limit. */
+  readonly clientNewTlsSessionRateLimit?: number;
+  /** `anvil_rate_time_unit`: milliseconds over which rates of clients are counted. */
+  readonly anvilRateTimeUnit?: number;
   /** `smtpd_forbid_bare_newline`: what becomes of lines that end in a bare LF. */
   readonly forbidBareNewline?: 'normalize' | 'reject' | 'note' | 'no';
   /** `smtpd_forbid_bare_newline_reject_code` */

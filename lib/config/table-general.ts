@@ -16,7 +16,7 @@ export const generalTable: readonly Parameter[] = [
   { name: 'config_directory', type: 'string', default: '/etc/mxtls', group: general, option: null, postfixDefault: '/etc/postfix', note: 'the directory that main.cf is read from, where one is', doc: 'directory of main.cf' },
   { name: 'data_directory', type: 'string', default: '/var/lib/mxtls', group: general, option: null, since: '2.5', postfixDefault: '/var/lib/postfix', note: 'files of Postfix are left to Postfix', doc: 'directory of files that are written, such as caches' },
   { name: 'queue_directory', type: 'string', default: '/var/spool/mxtls', group: general, option: null, postfixDefault: '/var/spool/postfix', note: 'files of Postfix are left to Postfix', doc: 'directory that relative names of sockets belong to' },
-  { name: 'anvil_rate_time_unit', type: 'time', default: '60s', group: general, option: null, pending: true, min: 1000, doc: 'time over which the rates of clients are counted' },
+  { name: 'anvil_rate_time_unit', type: 'time', default: '60s', group: 'smtpd', option: 'anvilRateTimeUnit', min: 1000, doc: 'time over which the rates of clients are counted' },
 
   { name: 'smtputf8_enable', type: 'bool', default: '${{$compatibility_level} <level {1} ? {no} : {yes}}', group: 'both', option: 'smtputf8Enable', since: '3.0', doc: 'SMTPUTF8 (RFC 6531): offered to clients, and used where a server offers it' },
   { name: 'requiretls_enable', type: 'bool', default: 'yes', group: 'both', option: 'requiretlsEnable', since: '3.11', pending: true, doc: 'REQUIRETLS (RFC 8689): offered to clients under TLS, and honoured in delivery' },

@@ -12,6 +12,7 @@ import { Authentication } from './authentication.js';
 import { CommandCount } from './command-count.js';
 import type { Answer, SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
+import type { SessionLog } from './session-log.js';
 import * as texts from './texts.js';
 import { type Chunk, Transaction } from './transaction.js';
 
@@ -23,6 +24,7 @@ export interface DialogueHost {
   readonly service: Service;
   /** What callbacks get. */
   readonly client: SmtpdSession & { readonly tlsActive: boolean };
+  readonly log: Pick<SessionLog, 'newSessionRefused'>;
   /**
    * Runs a callback; `done` makes the reply's text from its answer, `failed` is said when it throws.
    * Null: that happens later.
@@ -234,6 +236,10 @@ export class Dialogue {
     }
     if (service.context === null) {
       return texts.tlsUnavailable;
+    }
+    if (service.newSessions.exceeded(client.remoteAddress)) {
+      this.#host.log.newSessionRefused();
+      return texts.noMoreNewSessions(client.namaddr);
     }
     this.action = 'starttls';
     return texts.readyForTls;

@@ -8,6 +8,7 @@
 import type { ErrorCode } from '../errors.js';
 import { formatReply } from '../smtp/reply.js';
 import type { Wire } from '../smtp/wire.js';
+import type { TlsSnapshot } from '../snapshot.js';
 import { ClientView } from './client-view.js';
 import { consult, type Done } from './consult.js';
 import { Dialogue, type DialogueHost } from './dialogue.js';
@@ -119,14 +120,32 @@ export class Exchange implements DialogueHost {
     this.checkPeer();
   }
 
-  /** Logs the TLS session; a client that had to have a certificate and has none gets a 421 next. */
+  /** Logs the TLS session; a client that made too many, or had to have a certificate and has none, gets a 421 next. */
   checkPeer(): void {
     this.log.tlsEstablished();
+    if (this.countNewSession(this.client)) {
+      const { myhostname } = this.service.options;
+      this.finish(texts.tooManyNewSessions(myhostname, this.client.namaddr));
+      return;
+    }
     const problem = this.service.mode.requireCert ? this.client.certificateProblem() : null;
     if (problem !== null) {
       this.log.tlsAborted(problem);
       this.#farewell = texts.clientCertProblem(this.service.options.myhostname, problem);
     }
+  }
+
+  /** Counts a full handshake, done or failed; true: that was one too many. */
+  countNewSession({ tls }: { readonly tls: TlsSnapshot | null }): boolean {
+    const { newSessions } = this.service;
+    if (!newSessions.limited || tls?.resumed === true) {
+      return false;
+    }
+    const count = newSessions.add(this.client.remoteAddress);
+    if (count !== null) {
+      this.log.tooManyNewSessions(count);
+    }
+    return count !== null;
   }
 
   /** Ends the exchange as soon as nothing is half done; nothing further is begun. */

@@ -10,6 +10,8 @@ import type { ListenProps, NativeConnection, NativeListener } from '../native.js
 import { plainAddress } from './client-view.js';
 import type { Service } from './service.js';
 import { Session } from './session.js';
+import { newSessionRateExceeded } from './session-log.js';
+import * as texts from './texts.js';
 
 /** Where to listen: an address and port, a UNIX socket, or a descriptor that is listening already. */
 export interface SmtpdListenOptions {
@@ -27,6 +29,13 @@ export interface SmtpdListenOptions {
   readonly reusePort?: boolean;
   /** Clients that may wait to be accepted; default 511. */
   readonly backlog?: number;
+  /**
+   * Connections at a time; default 10,000; 0: any number. More are turned away as they come, with a
+   * 421 or, with wrappermode, without a word. From nine tenths of it on, until there are less than
+   * seven tenths, the listener is under stress: parameters whose default refers to `stress` are stricter
+   * (`smtpd_timeout`, for example, is 10 s).
+   */
+  readonly connectionLimit?: number;
 }
 
 /** An address that is listened on. */
@@ -38,6 +47,8 @@ export interface SmtpdListener {
   close(): void;
 }
 
+const defaultLimit = 10_000;
+
 export interface ListenerEvents {
   opened(session: Session): void;
   ended(session: Session): void;
@@ -48,11 +59,17 @@ export class Listener implements ListenerOwner, SmtpdListener {
   readonly #service: Service;
   readonly #events: ListenerEvents;
   readonly #native: NativeListener;
+  /** Connections from which on, and below which no longer, the listener is under stress. */
+  readonly #high: number;
+  readonly #low: number;
 
   /** @throws TlsError `LISTEN_FAILED`, `INVALID_ARGUMENT` */
   constructor(service: Service, where: SmtpdListenOptions, events: ListenerEvents) {
     this.#service = service;
     this.#events = events;
+    const limit = where.connectionLimit ?? defaultLimit;
+    this.#high = limit === 0 ? Number.POSITIVE_INFINITY : Math.ceil(limit * 0.9);
+    this.#low = Math.ceil(limit * 0.7);
     this.#native = addon.listen(listenProps(service, where));
     this.#native.owner = this;
   }
@@ -71,22 +88,81 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   onAccept(connection: NativeConnection): void {
-    const session = new Session(this.#service, connection, this.#events.ended);
+    this.#watchLoad();
+    const session = new Session(this.#service, connection, (ended) => {
+      this.#watchLoad();
+      this.#events.ended(ended);
+    });
     this.#events.opened(session);
     session.start();
   }
 
+  /** Before a handshake costs anything. */
+  onAdmit(address: string): boolean {
+    const { logger, newSessions, connections } = this.#service;
+    const client = plainAddress(address);
+    const namaddr = `unknown[${client}]`;
+    if (newSessions.exceeded(client)) {
+      logger.warn(`Refusing TLS service request from ${namaddr} for service smtpd`);
+      return false;
+    }
+    const count = connections.add(client);
+    if (count !== null) {
+      connections.remove(client);
+      logger.warn(
+        `Connection concurrency limit exceeded: ${count} from ${namaddr} for service smtpd`,
+      );
+    }
+    return count === null;
+  }
+
+  onTurnedAway(count: number): void {
+    this.#watchLoad();
+    const whom = count === 1 ? 'a client was' : `${count} clients were`;
+    this.#service.logger.warn(`${this.#place}: all connections in use: ${whom} turned away`);
+  }
+
   onHandshakeFailure(error: TlsError, address: string): void {
-    const { logger } = this.#service;
-    const namaddr = `unknown[${plainAddress(address)}]`;
+    const { logger, newSessions, connections } = this.#service;
+    const client = plainAddress(address);
+    const namaddr = `unknown[${client}]`;
+    connections.remove(client);
     logger.info(`connect from ${namaddr}`);
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
+    const count = newSessions.add(client);
+    if (count !== null) {
+      logger.warn(newSessionRateExceeded(count, namaddr));
+    }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);
   }
 
   onAcceptError(error: TlsError): void {
-    this.#service.logger.warn(`${this.address}:${this.port}: ${error.message}`);
+    this.#service.logger.warn(`${this.#place}: ${error.message}`);
+  }
+
+  get #place(): string {
+    return `${this.address}:${this.port}`;
+  }
+
+  #watchLoad(): void {
+    const service = this.#service;
+    const { taken } = this.#native;
+    if (!service.stress && taken >= this.#high) {
+      this.#setStress(true);
+      service.logger.warn(`${this.#place}: under stress: ${taken} connections`);
+    } else if (service.stress && taken < this.#low) {
+      this.#setStress(false);
+      service.logger.info(`${this.#place}: no more stress: ${taken} connections`);
+    }
+  }
+
+  #setStress(stress: boolean): void {
+    const service = this.#service;
+    service.stress = stress;
+    if (service.mode.wrappermode && service.context !== null) {
+      this.#native.setContext(service.context, service.tlsProps);
+    }
   }
 }
 
@@ -109,5 +185,8 @@ function listenProps(service: Service, where: SmtpdListenOptions): ListenProps {
     ipv6Only: false,
     context: service.mode.wrappermode ? service.context : null,
     tls: service.mode.wrappermode ? service.tlsProps : null,
+    limit: where.connectionLimit ?? defaultLimit,
+    busyReply: service.mode.wrappermode ? null : texts.tooManyServed,
+    admit: service.mode.wrappermode,
   };
 }

@@ -12,14 +12,18 @@ import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
 import type { ConnectionCount } from './connection-count.js';
 import type { SmtpdHandlers } from './handlers.js';
 import { NetworkList } from './network-list.js';
+import type { NewSessionRate } from './new-session-rate.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtpd;
+  /** What they are while the listener nears its limit. */
+  readonly stressed: ResolvedSmtpd;
   readonly handlers: SmtpdHandlers;
   readonly logger: Required<Logger>;
   readonly wrappermode: boolean;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
+  readonly newSessions: NewSessionRate;
 }
 
 /** What differs between plaintext and TLS. */
@@ -30,14 +34,16 @@ interface Offer {
 }
 
 export class Service {
-  readonly options: ResolvedSmtpd;
+  /** Those under stress while that lasts; running sessions see the change. */
+  options: ResolvedSmtpd;
+  tlsProps: StartTlsProps;
   readonly handlers: SmtpdHandlers;
   readonly logger: Required<Logger>;
   readonly connections: ConnectionCount;
+  readonly newSessions: NewSessionRate;
   readonly mode: ServerTlsMode;
   readonly logFlags: LogFlags;
-  readonly tlsProps: StartTlsProps;
-  readonly greeting: string;
+  greeting: string;
   /** STARTTLS is listed and possible, unless TLS is active. */
   readonly offersStarttls: boolean;
   readonly offersChunking: boolean;
@@ -49,20 +55,25 @@ export class Service {
 
   readonly #authOnly: boolean;
   readonly #discarded: ReadonlySet<string>;
+  readonly #calm: ResolvedSmtpd;
+  readonly #stressed: ResolvedSmtpd;
   readonly #plain: Offer;
   readonly #tls: Offer;
 
   constructor(props: ServiceProps) {
     const { options } = props;
     this.options = options;
+    this.#calm = options;
+    this.#stressed = props.stressed;
     this.handlers = props.handlers;
     this.logger = props.logger;
     this.connections = props.connections;
+    this.newSessions = props.newSessions;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     this.logFlags = loglevel(options, props.logger);
-    this.tlsProps = serverTlsProps({ timeout: options.starttlsTimeout });
+    this.tlsProps = handshakeLimits(options);
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
-    this.greeting = `220 ${options.banner}\r\n`;
+    this.greeting = greeting(options);
     this.#authOnly = options.tls.authOnly || this.mode.enforce;
     this.#discarded = new Set(options.discardEhloKeywords.map((word) => word.toUpperCase()));
     this.offersStarttls = this.mode.use && !props.wrappermode && !this.#discarded.has('STARTTLS');
@@ -80,6 +91,16 @@ export class Service {
         warn: (text) => this.logger.warn(text),
       });
     }
+  }
+
+  get stress(): boolean {
+    return this.options === this.#stressed;
+  }
+
+  set stress(stress: boolean) {
+    this.options = stress ? this.#stressed : this.#calm;
+    this.tlsProps = handshakeLimits(this.options);
+    this.greeting = greeting(this.options);
   }
 
   /** The whole reply to EHLO. */
@@ -148,6 +169,18 @@ export class Service {
 }
 
 const withParameters: readonly Extension[] = ['SIZE', '8BITMIME', 'SMTPUTF8', 'DSN', 'AUTH'];
+
+function greeting({ banner }: ResolvedSmtpd): string {
+  return `220 ${banner}\r\n`;
+}
+
+/** Time for each wait, or, with deadlines, for the whole handshake. */
+function handshakeLimits({ starttlsTimeout, perRequestDeadline }: ResolvedSmtpd): StartTlsProps {
+  return serverTlsProps({
+    timeout: starttlsTimeout,
+    deadline: perRequestDeadline ? starttlsTimeout : 0,
+  });
+}
 
 function loglevel(options: ResolvedSmtpd, logger: Logger): LogFlags {
   const { flags, warning } = parseLoglevel(options.tls.loglevel, 'smtpd_tls_loglevel');

@@ -8,6 +8,10 @@ import type { Service } from './service.js';
 
 const established = channel('mxtls:tls:established');
 
+export function newSessionRateExceeded(count: number, namaddr: string): string {
+  return `New TLS session rate limit exceeded: ${count} from ${namaddr} for service smtpd`;
+}
+
 export class SessionLog {
   readonly #service: Service;
   readonly #client: SmtpdSession;
@@ -63,6 +67,17 @@ export class SessionLog {
     this.#service.logger.warn(
       `Connection concurrency limit exceeded: ${count} from ${this.#client.namaddr} for service smtpd`,
     );
+  }
+
+  /** Before the handshake: the client has made too many already. */
+  newSessionRefused(): void {
+    this.#service.logger.warn(
+      `Refusing STARTTLS request from ${this.#client.namaddr} for service smtpd`,
+    );
+  }
+
+  tooManyNewSessions(count: number): void {
+    this.#service.logger.warn(newSessionRateExceeded(count, this.#client.namaddr));
   }
 
   bareNewline(where: string): void {

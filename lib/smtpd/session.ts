@@ -25,6 +25,8 @@ export class Session implements ConnectionOwner {
   #request = -1;
   /** The client has ended its side. */
   #peerEnded = false;
+  /** It is among the connections of its address. */
+  #counted: boolean;
 
   /** @param ended called once, when the connection is closed */
   constructor(service: Service, connection: NativeConnection, ended: (session: Session) => void) {
@@ -32,6 +34,7 @@ export class Session implements ConnectionOwner {
     this.#wire = new Wire(connection, service.options.lineLengthLimit);
     this.#exchange = new Exchange(service, this.#wire, () => this.#goOn());
     this.#ended = ended;
+    this.#counted = service.mode.wrappermode; // by the listener, before the handshake
     connection.owner = this;
   }
 
@@ -86,6 +89,10 @@ export class Session implements ConnectionOwner {
 
   /** A client with too many connections gets a 421 in place of the greeting. */
   #checkCount(): void {
+    if (this.#counted) {
+      return;
+    }
+    this.#counted = true;
     const { client, log } = this.#exchange;
     const count = this.#service.connections.add(client.remoteAddress);
     if (count !== null) {
@@ -163,6 +170,7 @@ export class Session implements ConnectionOwner {
     dialogue.endOfHandshake(error === null);
     if (error !== null) {
       log.tlsFailed(error);
+      this.#exchange.countNewSession({ tls: null });
       log.interrupted('lost connection', this.#exchange.where, null);
       this.#close();
       return;
@@ -212,7 +220,7 @@ export class Session implements ConnectionOwner {
     if (this.#state === 'closed') {
       return;
     }
-    if (this.#state !== 'naming') {
+    if (this.#counted) {
       this.#service.connections.remove(this.#exchange.client.remoteAddress);
     }
     this.#state = 'closed';

@@ -103,6 +103,16 @@ export function tooManyConnections(myhostname: string, namaddr: string): string 
   return line(421, '4.7.0', `${myhostname} Error: too many connections from ${namaddr}`);
 }
 
+export const tooManyServed = line(421, '4.3.2', 'All server ports are busy');
+
+export function tooManyNewSessions(myhostname: string, namaddr: string): string {
+  return line(421, '4.7.0', `${myhostname} Error: too many new TLS sessions from ${namaddr}`);
+}
+
+export function noMoreNewSessions(namaddr: string): string {
+  return line(454, '4.7.0', `Error: too many new TLS sessions from ${namaddr}`);
+}
+
 export function shuttingDown(myhostname: string): string {
   return line(421, '4.3.2', `${myhostname} Service shutting down`);
 }

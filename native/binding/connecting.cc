@@ -12,11 +12,12 @@
 
 namespace mxtls {
 
-Napi::Object Connection::open(Environment *environment, glue_conn *conn)
+Napi::Object Connection::open(Environment *environment, glue_conn *conn, Seat seat)
 {
     auto made = std::make_unique<Connection>(environment);
     Connection *self = made.get();
     self->conn_ = conn;
+    self->seat_ = std::move(seat);
     Napi::Object object =
         wrap(environment, environment->get_class(Class::connection), std::move(made));
     if (object.IsEmpty()) {

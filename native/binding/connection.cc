@@ -407,6 +407,7 @@ napi_value Connection::destroy(Napi::Env env, const Napi::CallbackInfo &)
 /* No further callback: the environment forgets the connection, and it may be collected. */
 void Connection::leave()
 {
+    seat_.free();
     if (member_) {
         member_ = false;
         environment_->remove(this);

@@ -18,6 +18,7 @@
 #include "handshake_pool.h"
 #include "object_wrap.h"
 #include "poller.h"
+#include "seat.h"
 #include "socket.h"
 
 namespace mxtls {
@@ -30,8 +31,9 @@ class Connection final : public ObjectWrap<Connection>,
     static constexpr napi_type_tag kTag = {0x6d78746c73636f6e, 0xc07e15b93a86d24f};
 
     static Napi::Function define_class(Napi::Env env);
-    /* An open connection; takes `conn` over. Empty when JavaScript cannot run any more. */
-    static Napi::Object open(Environment *environment, glue_conn *conn);
+    /* An open connection; takes `conn` over, and keeps `seat` until that is closed. Empty when
+     * JavaScript cannot run any more. */
+    static Napi::Object open(Environment *environment, glue_conn *conn, Seat seat = {});
     static Napi::Value connect(Environment *environment, Napi::Value props);
     static Napi::Value adopt(Environment *environment, Napi::Value fd);
 
@@ -96,6 +98,7 @@ class Connection final : public ObjectWrap<Connection>,
     Environment *const environment_; /* not to be used by the destructor unless `member_` */
     bool member_ = false;            /* the environment knows of it */
     glue_conn *conn_ = nullptr;
+    Seat seat_;
     State state_ = State::open;
     bool reading_ = false;
     bool read_wants_write_ = false;

@@ -192,17 +192,4 @@ std::shared_ptr<const TlsStart> Context::start(Environment *environment, Napi::V
     return start;
 }
 
-std::shared_ptr<const TlsStart> Context::restart(const TlsStart &like) const
-{
-    auto start = std::make_shared<TlsStart>(context_, id_);
-    start->server = server_;
-    start->sni = like.sni;
-    start->cipher_list = like.cipher_list;
-    start->security_level = like.security_level;
-    start->protocols = like.protocols;
-    start->timeout_ms = like.timeout_ms;
-    start->deadline_ms = like.deadline_ms;
-    return start;
-}
-
 } // namespace mxtls

@@ -43,7 +43,6 @@ class Context final : public ObjectWrap<Context> {
 
     /* How to start TLS with this context; nullptr and an exception when `props` is not right. */
     std::shared_ptr<const TlsStart> start(Environment *environment, Napi::Value props) const;
-    std::shared_ptr<const TlsStart> restart(const TlsStart &like) const;
     void abandon() { environment_ = nullptr; }
 
   private:

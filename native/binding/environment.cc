@@ -15,8 +15,9 @@ namespace mxtls {
 namespace {
 
 const char *const kCallbackNames[] = {
-    "makeError", "onAccept", "onHandshakeFailure", "onAcceptError", "onConnect", "onRead",
-    "onEnd",     "onDrain",  "onHandshake",        "onTimeout",     "onClose",   "onQuestion",
+    "makeError",     "onAdmit",   "onTurnedAway", "onAccept",   "onHandshakeFailure",
+    "onAcceptError", "onConnect", "onRead",       "onEnd",      "onDrain",
+    "onHandshake",   "onTimeout", "onClose",      "onQuestion",
 };
 static_assert(sizeof(kCallbackNames) / sizeof(kCallbackNames[0]) ==
               static_cast<size_t>(Callback::count));
@@ -206,12 +207,12 @@ void Environment::deliver()
     }
     done_.clear();
     for (const Question &question : questions_) {
-        ask(question);
+        pass_on(question);
     }
     questions_.clear();
 }
 
-void Environment::ask(const Question &question)
+void Environment::pass_on(const Question &question)
 {
     auto found = contexts_.find(question.context_id);
     if (found == contexts_.end()) { /* collected: there is nobody left to ask */
@@ -269,17 +270,31 @@ void Environment::close_callback_scope()
 
 void Environment::call(Callback which, std::initializer_list<napi_value> arguments)
 {
+    Napi::HandleScope scope(env_);
+    invoke(which, arguments);
+}
+
+bool Environment::ask(Callback which, std::initializer_list<napi_value> arguments)
+{
+    Napi::HandleScope scope(env_);
+    napi_value result = invoke(which, arguments);
+    bool yes = false;
+    return result != nullptr && napi_get_value_bool(env_, result, &yes) == napi_ok && yes;
+}
+
+/* Nothing comes back when JavaScript did not run, or threw. */
+napi_value Environment::invoke(Callback which, std::initializer_list<napi_value> arguments)
+{
     if (gone_ || mute_) {
-        return;
+        return nullptr;
     }
     open_callback_scope();
-    Napi::HandleScope scope(env_);
     napi_value result = nullptr;
     napi_status status =
         napi_call_function(env_, resource_.Value(), callbacks_[static_cast<size_t>(which)].Value(),
                            arguments.size(), arguments.begin(), &result);
     if (status == napi_ok) {
-        return;
+        return result;
     }
     bool thrown = false;
     napi_is_exception_pending(env_, &thrown);
@@ -289,6 +304,7 @@ void Environment::call(Callback which, std::initializer_list<napi_value> argumen
     } else {
         mute_ = true; /* the environment is ending; its clean-up hook comes soon */
     }
+    return nullptr;
 }
 
 bool Environment::set_callbacks(Napi::Object callbacks)

@@ -32,6 +32,8 @@ class Context;
 /* The functions of lib/native.ts NativeCallbacks, in the order of kCallbackNames. */
 enum class Callback {
     make_error,
+    on_admit,
+    on_turned_away,
     on_accept,
     on_handshake_failure,
     on_accept_error,
@@ -79,6 +81,8 @@ class Environment {
     bool set_callbacks(Napi::Object callbacks);
     bool ready() const { return !callbacks_[0].IsEmpty(); }
     void call(Callback which, std::initializer_list<napi_value> arguments);
+    /* Calls and has the answer; false also where there is none. */
+    bool ask(Callback which, std::initializer_list<napi_value> arguments);
     Napi::Value error_object(const glue_error &error);
     Napi::Value error_or_null(const glue_error *error);
     void throw_error(const glue_error &error);
@@ -118,7 +122,8 @@ class Environment {
     bool open();
     void turn();
     void deliver();
-    void ask(const Question &question);
+    void pass_on(const Question &question);
+    napi_value invoke(Callback which, std::initializer_list<napi_value> arguments);
     void open_callback_scope();
     void close_callback_scope();
     void update_ref();

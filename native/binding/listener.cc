@@ -17,6 +17,7 @@ namespace {
 
 constexpr int kAcceptBatch = 64;
 constexpr uint64_t kAcceptPauseMs = 100; /* after EMFILE and the like */
+constexpr uint64_t kTellEveryMs = 1000;  /* about those turned away */
 
 } // namespace
 
@@ -28,6 +29,7 @@ Napi::Function Listener::define_class(Napi::Env env)
                       method_of<&Listener::set_context>("setContext"),
                       getter_of<&Listener::get_address>("address"),
                       getter_of<&Listener::get_port>("port"),
+                      getter_of<&Listener::get_taken>("taken"),
                   });
 }
 
@@ -37,7 +39,7 @@ Napi::Value Listener::listen(Environment *environment, Napi::Value props)
 {
     auto made = std::make_unique<Listener>(environment);
     Listener *self = made.get();
-    if (!self->read_tls(props) || !self->open_socket(props)) {
+    if (!self->read_tls(props) || !self->read_limits(props) || !self->open_socket(props)) {
         return environment->env().Undefined();
     }
     Napi::Object object =
@@ -69,6 +71,15 @@ bool Listener::read_tls(Napi::Value props)
     }
     start_ = context->start(environment_, fields.value("tls"));
     return start_ != nullptr;
+}
+
+bool Listener::read_limits(Napi::Value props)
+{
+    Fields fields(environment_, props, "listen properties");
+    limit_ = static_cast<unsigned>(fields.integer("limit", 0, INT32_MAX));
+    busy_reply_ = fields.text_or_null("busyReply");
+    asks_ = fields.boolean("admit");
+    return fields.ok();
 }
 
 bool Listener::open_socket(Napi::Value props)
@@ -136,6 +147,14 @@ bool Listener::accept_one()
         }
         return false;
     }
+    if (full()) {
+        turn_away(fd);
+        return true;
+    }
+    if (asks_ && (!admitted(peer) || fd_ < 0)) { /* JavaScript may have closed the listener */
+        ::close(fd);
+        return true;
+    }
     glue_error err;
     glue_conn *conn = glue_conn_new(fd, &err);
     if (conn == nullptr) {
@@ -147,11 +166,39 @@ bool Listener::accept_one()
         return true;
     }
     Napi::HandleScope scope(environment_->env());
-    Napi::Object connection = Connection::open(environment_, conn);
+    Napi::Object connection = Connection::open(environment_, conn, Seat(seats_));
     if (!connection.IsEmpty()) {
         environment_->call(Callback::on_accept, {object(), connection});
     }
     return true;
+}
+
+bool Listener::admitted(const Address &peer)
+{
+    Napi::HandleScope scope(environment_->env());
+    int port;
+    std::string address = address_text(peer, &port);
+    return environment_->ask(Callback::on_admit,
+                             {object(), Napi::String::New(environment_->env(), address)});
+}
+
+/* Costs no object, no thread and, but once a second, no JavaScript. */
+void Listener::turn_away(int fd)
+{
+    if (!busy_reply_.empty()) {
+        send(fd, busy_reply_.data(), busy_reply_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    ::close(fd);
+    turned_away_++;
+    uint64_t now = now_ms();
+    if (now < told_at_ + kTellEveryMs) {
+        return;
+    }
+    told_at_ = now;
+    Napi::HandleScope scope(environment_->env());
+    environment_->call(
+        Callback::on_turned_away,
+        {object(), Napi::Number::New(environment_->env(), std::exchange(turned_away_, 0))});
 }
 
 /* Out of descriptors or memory: a pause, since epoll would report the same at once again. */
@@ -192,7 +239,7 @@ void Listener::handshake_done(std::unique_ptr<Handshake> handshake)
     Napi::Env env = environment_->env();
     Napi::HandleScope scope(env);
     if (handshake->error == nullptr) {
-        Napi::Object connection = Connection::open(environment_, handshake->take());
+        Napi::Object connection = Connection::open(environment_, handshake->take(), Seat(seats_));
         if (!connection.IsEmpty()) {
             environment_->call(Callback::on_accept, {object(), connection});
         }
@@ -262,13 +309,21 @@ napi_value Listener::set_context(Napi::Env env, const Napi::CallbackInfo &info)
         environment_->throw_usage("setContext() takes a context, on a listener that has one");
         return env.Undefined();
     }
-    start_ = context->restart(*start_);
+    std::shared_ptr<const TlsStart> start = context->start(environment_, info[1]);
+    if (start != nullptr) {
+        start_ = std::move(start);
+    }
     return env.Undefined();
 }
 
 napi_value Listener::get_address(Napi::Env env, const Napi::CallbackInfo &)
 {
     return Napi::String::New(env, text_);
+}
+
+napi_value Listener::get_taken(Napi::Env env, const Napi::CallbackInfo &)
+{
+    return Napi::Number::New(env, *seats_ + handshakes_);
 }
 
 napi_value Listener::get_port(Napi::Env env, const Napi::CallbackInfo &)

@@ -17,6 +17,7 @@
 #include "handshake_pool.h"
 #include "object_wrap.h"
 #include "poller.h"
+#include "seat.h"
 #include "socket.h"
 
 namespace mxtls {
@@ -47,10 +48,15 @@ class Listener final : public ObjectWrap<Listener>,
     napi_value set_context(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_address(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_port(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value get_taken(Napi::Env env, const Napi::CallbackInfo &info);
 
     bool open_socket(Napi::Value props);
     bool read_tls(Napi::Value props);
+    bool read_limits(Napi::Value props);
     bool accept_one(); /* false: no more for now */
+    bool full() const { return limit_ != 0 && *seats_ + handshakes_ >= limit_; }
+    bool admitted(const Address &peer);
+    void turn_away(int fd);
     void accept_failed(int sys_errno);
     void hand_over(glue_conn *conn, const Address &peer);
     void close_socket();
@@ -64,6 +70,13 @@ class Listener final : public ObjectWrap<Listener>,
     int port_ = 0;
     std::shared_ptr<const TlsStart> start_;
     unsigned handshakes_ = 0;
+
+    std::shared_ptr<unsigned> seats_ = std::make_shared<unsigned>(0);
+    unsigned limit_ = 0;     /* of seats and handshakes; 0: none */
+    std::string busy_reply_; /* for those who find it full */
+    bool asks_ = false;      /* JavaScript decides who gets a handshake */
+    unsigned turned_away_ = 0;
+    uint64_t told_at_ = 0;
 };
 
 } // namespace mxtls

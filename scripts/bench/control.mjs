@@ -5,19 +5,24 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
-/** --chain FILE, --groups LIST, and --delay for a server whose event-loop delay is wanted. */
+/**
+ * --chain FILE, --groups LIST, --delay for a server whose event-loop delay is wanted, and --limit N
+ * for one that turns connections over that number away.
+ */
 export function serverOptions() {
   const { values } = parseArgs({
     options: {
       chain: { type: 'string' },
       groups: { type: 'string' },
       delay: { type: 'boolean', default: false },
+      limit: { type: 'string', default: '0' },
     },
   });
   if (values.chain === undefined || values.groups === undefined) {
     throw new Error('a bench server needs --chain and --groups');
   }
-  return { chain: values.chain, groups: values.groups, delay: values.delay };
+  const { chain, groups, delay } = values;
+  return { chain, groups, delay, limit: Number(values.limit) };
 }
 
 /** The timer behind the histogram costs CPU, so it runs only where the delay is the figure. */

@@ -4,7 +4,7 @@
 // because what else the machine does changes from round to round. A server that is missing makes a
 // row that says so.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { holdConnections, runLoad } from './load.mjs';
+import { holdConnections, runFlood, runLoad } from './load.mjs';
 import { residentKb } from './process.mjs';
 import {
   CLASSIC,
@@ -146,6 +146,49 @@ async function measureLoopDelay(bench) {
   return { raw, rows };
 }
 
+/** Event-loop delay, and how many come in, while ten times as many knock as there is room for. */
+function delayInFlood({ kit, plan }) {
+  const settings = { chain: kit.chains.rsa4096, groups: CLASSIC, delay: true, limit: 60 };
+  return (server) =>
+    withServer(server, settings, async (child, port) => {
+      const load = { port, group: CLASSIC, concurrency: 30 };
+      await runLoad(kit, { ...load, count: Math.ceil(plan.flood / 5) });
+      await child.ask('reset');
+      const result = await runFlood(kit, { ...load, concurrency: 600, count: plan.flood * 20 });
+      const { p99 } = await child.ask('delay');
+      return { p99, ...result };
+    });
+}
+
+async function measureFlood(bench) {
+  const figure = 'flood';
+  const servers = bench.servers.filter(({ name }) => name === 'mxtls');
+  const run = { rounds: bench.plan.floodRounds, group: CLASSIC, label: figure };
+  const raw = await interleave({ ...bench, servers }, run, delayInFlood(bench));
+  const rows = servers.flatMap((server) => {
+    const values = raw[server.name] ?? [];
+    const condition = 'RSA-4096, 600 for 60 places';
+    const share = median(
+      values.map(({ failed, handshakes }) => (100 * failed) / (failed + handshakes)),
+    );
+    return [
+      ownRow(
+        { figure, condition: `${condition}, p99`, unit: 'ms', bar: null },
+        server,
+        CLASSIC,
+        median(values.map(({ p99 }) => p99)),
+      ),
+      ownRow(
+        { figure, condition: `${condition}, turned away`, unit: '%', bar: null },
+        server,
+        CLASSIC,
+        share,
+      ),
+    ];
+  });
+  return { raw, rows };
+}
+
 /** @typedef {import('./rounds.mjs').Bench} Bench */
 /** @typedef {import('./rounds.mjs').Row} Row */
 
@@ -172,6 +215,10 @@ export const FIGURES = {
   delay: {
     about: 'event-loop delay under a flood of RSA-4096 handshakes',
     measure: measureLoopDelay,
+  },
+  flood: {
+    about: 'event-loop delay while most connections are turned away',
+    measure: measureFlood,
   },
   smtp: {
     about: 'server CPU per STARTTLS session with one small message',

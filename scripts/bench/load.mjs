@@ -36,6 +36,12 @@ export async function runLoad(kit, load) {
   return insist(kit, load, JSON.parse(await child.next()));
 }
 
+/** A load of which the server turns a part away; how many handshakes were made and how many failed. @param {Load} load */
+export async function runFlood(kit, load) {
+  const child = new LineChild(kit.load, loadArguments(kit, load));
+  return JSON.parse(await child.next());
+}
+
 /** Opens all connections, calls `use` while they are idle, and closes them. @param {Load} load */
 export async function holdConnections(kit, load, use) {
   const args = [...loadArguments(kit, load), '--mode', 'idle', '--hold'];

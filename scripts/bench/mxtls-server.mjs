@@ -10,6 +10,8 @@ const options = serverOptions();
 
 addon.initialize({
   makeError: (info) => new TlsError(info),
+  onAdmit: () => true,
+  onTurnedAway: () => {},
   onAccept: (_listener, connection) => {
     connection.setTimeout(IDLE_LIMIT_MS);
     connection.readStart();
@@ -59,6 +61,9 @@ const listener = addon.listen({
   fd: -1,
   backlog: 4096,
   reusePort: false,
+  limit: options.limit,
+  busyReply: null,
+  admit: false,
   ipv6Only: false,
   context,
   tls: {

@@ -24,6 +24,7 @@ const PEERS = ['20', '24'];
  * @property {string} chain
  * @property {string} groups
  * @property {boolean} delay               watch the event loop
+ * @property {number} [limit]              connections at a time; more are turned away
  */
 
 /** @returns {Server} */
@@ -41,10 +42,11 @@ function floorServer(kit, extra = []) {
   };
 }
 
-function nodeArguments(script, { chain, groups, delay }) {
+function nodeArguments(script, { chain, groups, delay, limit }) {
   return [
     ...[join(HERE, script), '--chain', chain, '--groups', groups],
     ...(delay ? ['--delay'] : []),
+    ...(limit === undefined ? [] : ['--limit', String(limit)]),
   ];
 }
 

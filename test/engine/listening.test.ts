@@ -31,6 +31,7 @@ function listen(props: Partial<ListenProps>): Accepting {
   const accepted: NativeConnection[] = [];
   let wake: () => void = () => undefined;
   listener.owner = {
+    onTurnedAway: () => undefined,
     onAccept(connection: NativeConnection) {
       accepted.push(connection);
       wake();
@@ -174,4 +175,46 @@ test('a server that accepts no connection any more is a time-out', async () => {
     }
   }
   expect(results.filter((result) => result.status === 'rejected').length).toBeGreaterThan(0);
+});
+
+test('a listener closed while it asks whom to admit drops that client, and nothing follows', async () => {
+  const { listener, accepted } = listen({ admit: true });
+  const asked: string[] = [];
+  listener.owner = {
+    onAdmit(address: string) {
+      asked.push(address);
+      listener.close();
+      return true;
+    },
+  };
+  const client = net.connect({ port: listener.port, host: '127.0.0.1' });
+  client.resume();
+  await once(client, 'close');
+  expect(asked).toEqual(['127.0.0.1']);
+  expect(accepted).toEqual([]);
+  expect(listener.taken).toBe(0);
+});
+
+test('a seat is free again when its connection is closed, by whichever side', async () => {
+  const { listener, accepted, until } = listen({ limit: 2, busyReply: 'full\r\n' });
+  const first = await connect({ host: '127.0.0.1', port: listener.port });
+  await connect({ host: '127.0.0.1', port: listener.port });
+  await until(2);
+  expect(listener.taken).toBe(2);
+  const third = net.connect({ port: listener.port, host: '127.0.0.1' });
+  const [reply] = await once(third, 'data');
+  expect(String(reply)).toBe('full\r\n');
+  accepted[0]?.destroy();
+  expect(listener.taken).toBe(1);
+  first.destroy();
+  await connect({ host: '127.0.0.1', port: listener.port });
+  await until(3);
+  expect(listener.taken).toBe(2);
+});
+
+test('setContext wants a listener that has a context', () => {
+  const { listener } = listen({});
+  expect(() => listener.setContext({ nativeContext: true }, anyPort.tls as never)).toThrow(
+    expect.objectContaining({ class: 'usage', code: 'INVALID_ARGUMENT' }),
+  );
 });

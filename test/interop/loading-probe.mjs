@@ -45,6 +45,7 @@ function ourGroup() {
   const quiet = { onRead() {}, onEnd() {}, onDrain() {}, onTimeout() {}, onClose() {} };
   const listener = addon.listen({
     ...{ host: '127.0.0.1', port: 0, path: null, fd: -1, backlog: 5, reusePort: false },
+    ...{ limit: 0, busyReply: null, admit: false },
     ...{ ipv6Only: false, context: context('server', addon.loadChains([chainFile])), tls: session },
   });
   return new Promise((resolve, reject) => {

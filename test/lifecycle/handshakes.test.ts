@@ -116,7 +116,8 @@ test('open connections are not collected, closed ones are', () => {
     });
     // A connection that nobody refers to stays open until its peer ends it.
     const listener = addon.listen({ host: '127.0.0.1', port: 0, path: null, fd: -1, backlog: 8,
-      reusePort: false, ipv6Only: false, context: null, tls: null });
+      reusePort: false, ipv6Only: false, context: null, tls: null,
+      limit: 0, busyReply: null, admit: false });
     let ended = 0;
     listener.owner = { onAccept(c) { c.owner = { onEnd() { ended++; c.destroy(); }, onRead() {}, onClose() {} }; c.readStart(); } };
     (() => {

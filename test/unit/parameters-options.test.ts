@@ -30,6 +30,7 @@ test('parameters become options of both engines, general ones of each', () => {
     smtpd: {
       myhostname: 'mx.example.com',
       banner: 'mx.example.com ESMTP $ mxtls mxtls',
+      underStress: { banner: 'mx.example.com ESMTP $ mxtls mxtlsx' },
       tls: { securityLevel: 'encrypt', CAfile: '/ca.pem', ...library },
     },
     smtp: { myhostname: 'mx.example.com', tls: { loglevel: '1', ...library } },

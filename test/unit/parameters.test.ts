@@ -39,6 +39,8 @@ const smtpdFields: Record<keyof Omit<SmtpdParameters, 'tls'>, true> = {
   errorSleepTime: true,
   junkCommandLimit: true,
   clientConnectionCountLimit: true,
+  clientNewTlsSessionRateLimit: true,
+  anvilRateTimeUnit: true,
   clientEventLimitExceptions: true,
   forbidBareNewline: true,
   forbidBareNewlineRejectCode: true,
