@@ -244,13 +244,22 @@ static bool given(const char *text)
     return text != NULL && text[0] != '\0';
 }
 
-static bool set_props(SSL *ssl, const glue_tls_props *props, glue_error *err)
+/* Parsing a list is a tenth of a handshake: one that the context has already is left alone. */
+static bool other_ciphers(const glue_context *context, const char *cipher_list)
 {
+    return given(cipher_list) &&
+           (context->cipher_list == NULL || strcmp(context->cipher_list, cipher_list) != 0);
+}
+
+static bool set_props(glue_conn *conn, const glue_tls_props *props, glue_error *err)
+{
+    SSL *ssl = conn->ssl;
     if (!glue_protocols_apply(&props->protocols, NULL, ssl)) {
         glue_error_openssl(err, GLUE_E_BAD_PROTOCOLS, NULL);
         return false;
     }
-    if (given(props->cipher_list) && SSL_set_cipher_list(ssl, props->cipher_list) != 1) {
+    if (other_ciphers(conn->context, props->cipher_list) &&
+        SSL_set_cipher_list(ssl, props->cipher_list) != 1) {
         glue_error_openssl(err, GLUE_E_BAD_CIPHERS, "cannot use the cipher list \"%.200s\"",
                            props->cipher_list);
         return false;
@@ -275,7 +284,7 @@ static bool attach(glue_conn *conn, const glue_tls_props *props, glue_error *err
         return false;
     }
     SSL_set_bio(conn->ssl, bio, bio);
-    if (!set_props(conn->ssl, props, err)) {
+    if (!set_props(conn, props, err)) {
         return false;
     }
     if (conn->context->role == GLUE_SERVER) {

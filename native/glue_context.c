@@ -159,13 +159,25 @@ static glue_status set_options(glue_context *context, const glue_context_props *
     return GLUE_OK;
 }
 
+static glue_status out_of_memory(glue_error *err)
+{
+    return glue_error_openssl(err, GLUE_E_OUT_OF_MEMORY, NULL);
+}
+
 static glue_status set_algorithms(glue_context *context, const glue_context_props *props,
                                   glue_error *err)
 {
     SSL_CTX *ctx = context->ctx;
-    if (given(props->cipher_list) && SSL_CTX_set_cipher_list(ctx, props->cipher_list) != 1) {
-        return glue_error_openssl(err, GLUE_E_BAD_CIPHERS,
-                                  "the cipher list \"%.200s\" cannot be set", props->cipher_list);
+    if (given(props->cipher_list)) {
+        if (SSL_CTX_set_cipher_list(ctx, props->cipher_list) != 1) {
+            return glue_error_openssl(err, GLUE_E_BAD_CIPHERS,
+                                      "the cipher list \"%.200s\" cannot be set",
+                                      props->cipher_list);
+        }
+        context->cipher_list = OPENSSL_strdup(props->cipher_list);
+        if (context->cipher_list == NULL) {
+            return out_of_memory(err);
+        }
     }
     if (given(props->groups) && SSL_CTX_set1_groups_list(ctx, props->groups) != 1) {
         return glue_error_openssl(err, GLUE_E_BAD_GROUPS,
@@ -206,11 +218,6 @@ static glue_status set_chains(glue_context *context, const glue_context_props *p
     }
     SSL_CTX_set_security_level(context->ctx, props->security_level);
     return GLUE_OK;
-}
-
-static glue_status out_of_memory(glue_error *err)
-{
-    return glue_error_openssl(err, GLUE_E_OUT_OF_MEMORY, NULL);
 }
 
 /* ------------------------------------------------------------------ raw public keys (RFC 7250) */
@@ -373,6 +380,7 @@ static void context_destroy(glue_context *context)
 {
     SSL_CTX_free(context->ctx);
     EVP_MD_free(context->digest);
+    OPENSSL_free(context->cipher_list);
     OPENSSL_free(context);
     /* SSL_CTX_free() allocates, too, and complains where it gets nothing. */
     ERR_clear_error();

@@ -82,7 +82,8 @@ struct glue_context {
     bool acknowledge_sni;
     bool require_client_cert;
     bool enable_rpk;
-    EVP_MD *digest; /* owned */
+    EVP_MD *digest;    /* owned */
+    char *cipher_list; /* owned; NULL: the library's */
     atomic_int references;
 };
 

@@ -110,7 +110,8 @@ export function createClientContext(
     service: props.service ?? 'smtp',
     protocols: anyProtocols,
     securityLevel: 0,
-    cipherList: null,
+    // A session whose level wants this very list has nothing to set.
+    cipherList: clientCipherList(options, options.securityLevel, baseLists(options)),
     optionsOn: 0n,
     askClientCert: false,
     requireClientCert: false,

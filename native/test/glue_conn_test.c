@@ -314,6 +314,34 @@ static void a_failed_start_leaves_plaintext(void)
     world_close(&w);
 }
 
+/* The context's own list is not parsed again for each connection, and counts all the same. */
+static void a_connection_has_its_own_ciphers_or_the_contexts(void)
+{
+    static const char small[] = "ECDHE-ECDSA-AES128-GCM-SHA256";
+    static const char large[] = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    const char *lists[] = {small, large, ""};
+    const char *expected[] = {small, large, small};
+    for (size_t i = 0; i < 3; i++) {
+        world w;
+        NEED(world_open(&w));
+        glue_context_props props = testlib_props(GLUE_CLIENT);
+        props.cipher_list = small;
+        props.protocols.ceiling = TLS1_2_VERSION;
+        glue_error err;
+        glue_context *client = glue_context_new(&props, &err);
+        NEED(client != NULL);
+        glue_tls_props how = GLUE_TLS_PROPS_DEFAULT;
+        how.cipher_list = lists[i];
+        EXPECT(testlib_pair_start(&w.pair, w.server, client, &how));
+        EXPECT(testlib_pair_drive(&w.pair));
+        glue_snapshot snapshot;
+        EXPECT(glue_conn_snapshot(w.pair.client.conn, &snapshot));
+        EXPECT_STR(snapshot.cipher, expected[i]);
+        world_close(&w);
+        glue_context_free(client);
+    }
+}
+
 static void freeing_closes_the_fd(void)
 {
     world w;
@@ -457,6 +485,8 @@ static const test_case cases[] = {
     {"TLS starts once", tls_starts_once},
     {"a handshake allows no data", a_handshake_allows_no_data},
     {"a failed start leaves a plaintext connection", a_failed_start_leaves_plaintext},
+    {"a connection has its own ciphers or the context's",
+     a_connection_has_its_own_ciphers_or_the_contexts},
     {"freeing closes the fd", freeing_closes_the_fd},
     {"a session survives its connection", a_session_survives_its_connection},
     {"one ticket per full handshake", one_ticket_per_full_handshake},
