@@ -133,10 +133,12 @@ export interface NativeConnection {
   readonly open: boolean;
   readStart(): void;
   readStop(): void;
-  /** True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain` follows; no second write before it. */
-  write(data: Uint8Array): boolean;
+  /** A string leaves as UTF-8. True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain` follows; no second write before it. */
+  write(data: Uint8Array | string): boolean;
   /** Close-notify or FIN after what is pending; `onClose(null)` when the peer's end has been read, which takes `readStart`. */
   end(): void;
+  /** As `end()`, but closes then: the peer's end is not waited for. `onClose(null)` follows. */
+  finish(): void;
   /** Closes at once; no callback follows. Idempotent. */
   destroy(): void;
   /** Changes to TLS; nothing is read or written until `onHandshake`. */

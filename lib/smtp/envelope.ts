@@ -65,7 +65,7 @@ export function parseMail(argument: string, offered: Offered, strict = false): S
   if (path.address === null) {
     return reply(501, '5.1.7', 'Bad sender address syntax');
   }
-  const sender: Mutable<Sender> = { address: path.address, ...plainSender };
+  const sender: Mutable<Sender> = { ...plainSender, address: path.address };
   if (path.parameters !== '') {
     const problem = apply(path.parameters, sender, offered, mailParameters);
     if (problem !== null) {

@@ -77,6 +77,19 @@ export class Wire {
     }
   }
 
+  /** Ends our side likewise and closes: there is nothing to come from the peer that anybody wants. */
+  finish(): void {
+    if (!this.#ended && this.connection.open) {
+      this.#ended = true;
+      this.connection.finish();
+    }
+  }
+
+  /** Our side is ended, or will be when the pending write is done. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /** A limit for each read and write, in milliseconds. */
   setTimeout(ms: number): void {
     if (this.connection.open) {
@@ -104,11 +117,11 @@ export class Wire {
     }
   }
 
-  #collected(): Buffer | null {
+  #collected(): Buffer | string | null {
     if (this.#parts.length === 0) {
       const text = this.#out;
       this.#out = '';
-      return text === '' ? null : Buffer.from(text);
+      return text === '' ? null : text;
     }
     this.#settleText();
     const parts = this.#parts;

@@ -126,9 +126,11 @@ void Connection::finish_connect()
         return;
     }
     state_ = State::open;
-    environment_->poller()->unwatch(this);
     environment_->poller()->arm(this, kNever);
     environment_->call(Callback::on_connect, {object(), environment_->env().Null()});
+    if (state_ == State::open) {
+        update_watch(); /* until now it waited for this event */
+    }
 }
 
 void Connection::connect_failed(glue_error_code code, int sys_errno)

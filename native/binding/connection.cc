@@ -21,12 +21,13 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::read_stop>("readStop"),
                       method_of<&Connection::write>("write"),
                       method_of<&Connection::end>("end"),
+                      method_of<&Connection::finish>("finish"),
                       method_of<&Connection::destroy>("destroy"),
                       method_of<&Connection::start_tls>("startTls"),
                       method_of<&Connection::snapshot>("snapshot"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
-                      getter_of<&Connection::get_open>("open"),
+                      value_of("open", Napi::Boolean::New(env, true)),
                       getter_of<&Connection::get_bytes_read>("bytesRead"),
                       getter_of<&Connection::get_bytes_written>("bytesWritten"),
                       getter_of<&Connection::get_remote_address>("remoteAddress"),
@@ -168,117 +169,6 @@ napi_value Connection::read_stop(Napi::Env env, const Napi::CallbackInfo &)
     return env.Undefined();
 }
 
-/* ------------------------------------------------------------------ writing */
-
-glue_status Connection::flush(const char *data, size_t length, size_t *written, glue_error *err)
-{
-    glue_status status = GLUE_OK;
-    *written = 0;
-    while (*written < length && status == GLUE_OK) {
-        size_t n = 0;
-        status = glue_conn_write(conn_, data + *written, length - *written, &n, err);
-        *written += n;
-    }
-    bytes_written_ += *written;
-    if (*written > 0) {
-        progress(*written);
-    }
-    return status;
-}
-
-napi_value Connection::write(Napi::Env env, const Napi::CallbackInfo &info)
-{
-    if (!require(State::open, "write")) {
-        return env.Undefined();
-    }
-    if (pending_ != nullptr || ending_) {
-        environment_->throw_usage(ending_ ? "cannot write after end()"
-                                          : "a write is pending; wait for onDrain");
-        return env.Undefined();
-    }
-    if (!info[0].IsTypedArray() ||
-        info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
-        environment_->throw_usage("data must be a Uint8Array");
-        return env.Undefined();
-    }
-    Napi::Uint8Array array = info[0].As<Napi::Uint8Array>();
-    size_t written = 0;
-    auto err = std::make_unique<glue_error>();
-    glue_status status = flush(reinterpret_cast<const char *>(array.Data()), array.ByteLength(),
-                               &written, err.get());
-    if (status == GLUE_OK) {
-        return Napi::Boolean::New(env, true);
-    }
-    if (status == GLUE_ERROR) {
-        close_later(std::move(err));
-        return Napi::Boolean::New(env, false);
-    }
-    napi_create_reference(env, array, 1, &pending_);
-    pending_offset_ = written;
-    update_watch();
-    return Napi::Boolean::New(env, false);
-}
-
-/* The array's memory is asked for anew each time: JavaScript may have detached it meanwhile. */
-void Connection::flush_pending()
-{
-    napi_value array = nullptr;
-    napi_get_reference_value(environment_->env(), pending_, &array);
-    size_t length = 0;
-    void *data = nullptr;
-    napi_get_typedarray_info(environment_->env(), array, nullptr, &length, &data, nullptr, nullptr);
-    size_t rest = length > pending_offset_ ? length - pending_offset_ : 0;
-    size_t written = 0;
-    glue_error err;
-    glue_status status =
-        flush(static_cast<const char *>(data) + pending_offset_, rest, &written, &err);
-    pending_offset_ += written;
-    if (status == GLUE_ERROR) {
-        close_now(&err);
-        return;
-    }
-    if (status != GLUE_OK) {
-        return;
-    }
-    drop_pending();
-    update_watch();
-    if (ending_) {
-        send_farewell();
-    } else {
-        environment_->call(Callback::on_drain, {object()});
-    }
-}
-
-void Connection::drop_pending()
-{
-    if (pending_ != nullptr) {
-        napi_delete_reference(environment_->env(), std::exchange(pending_, nullptr));
-    }
-}
-
-napi_value Connection::end(Napi::Env env, const Napi::CallbackInfo &)
-{
-    if (!require(State::open, "end") || ending_) {
-        return env.Undefined();
-    }
-    ending_ = true;
-    if (pending_ == nullptr) {
-        send_farewell();
-    }
-    return env.Undefined();
-}
-
-/* The close-notify that does not fit into the socket any more is not worth waiting for. */
-void Connection::send_farewell()
-{
-    glue_error err;
-    glue_conn_shutdown(conn_, false, &err);
-    ended_ = true;
-    if (peer_ended_) {
-        close_later(nullptr);
-    }
-}
-
 /* ------------------------------------------------------------------ time limits */
 
 void Connection::progress(size_t bytes)
@@ -361,10 +251,18 @@ bool Connection::require(State state, const char *what)
     return false;
 }
 
+/* `open` of the JavaScript object: read often, changed once, and so no getter. */
+void Connection::set_closed()
+{
+    state_ = State::closed;
+    Napi::Env env = environment_->env();
+    napi_set_named_property(env, object(), "open", Napi::Boolean::New(env, false));
+}
+
 /* The fd and all that waits for it go; the object stays for its last callback. */
 void Connection::close_fd()
 {
-    state_ = State::closed;
+    set_closed();
     reading_ = false;
     drop_pending();
     environment_->poller()->remove(this);
@@ -392,7 +290,7 @@ void Connection::close_now(const glue_error *error)
 napi_value Connection::destroy(Napi::Env env, const Napi::CallbackInfo &)
 {
     if (state_ == State::handshaking) {
-        state_ = State::closed; /* handshake_done() finds it so */
+        set_closed(); /* handshake_done() finds it so */
         environment_->cancel(handshake_id_);
         return env.Undefined();
     }
@@ -432,11 +330,6 @@ Connection::~Connection()
 }
 
 /* ------------------------------------------------------------------ properties */
-
-napi_value Connection::get_open(Napi::Env env, const Napi::CallbackInfo &)
-{
-    return Napi::Boolean::New(env, state_ != State::closed);
-}
 
 napi_value Connection::get_bytes_read(Napi::Env env, const Napi::CallbackInfo &)
 {

@@ -54,12 +54,12 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value read_stop(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value write(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value end(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value finish(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value destroy(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value start_tls(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value snapshot(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_timeout(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_deadline(Napi::Env env, const Napi::CallbackInfo &info);
-    napi_value get_open(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_bytes_read(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_bytes_written(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_remote_address(Napi::Env env, const Napi::CallbackInfo &info);
@@ -78,9 +78,12 @@ class Connection final : public ObjectWrap<Connection>,
     void read_turn();
     void after_read(glue_status status, const glue_error &err);
     bool read_again() const;
+    bool write_text(Napi::String text);
+    bool write_bytes(const char *data, size_t length, Napi::Value array);
     glue_status flush(const char *data, size_t length, size_t *written, glue_error *err);
     void flush_pending();
     void drop_pending();
+    void part();
     void send_farewell();
     void update_watch();
 
@@ -90,6 +93,7 @@ class Connection final : public ObjectWrap<Connection>,
 
     /* ---- the end */
     bool require(State state, const char *what);
+    void set_closed();
     void close_fd();
     void close_later(std::unique_ptr<glue_error> error);
     void close_now(const glue_error *error);
@@ -103,8 +107,9 @@ class Connection final : public ObjectWrap<Connection>,
     bool reading_ = false;
     bool read_wants_write_ = false;
     bool peer_ended_ = false;
-    bool ending_ = false; /* end() was called */
-    bool ended_ = false;  /* our side is closed */
+    bool ending_ = false; /* end() or finish() was called */
+    bool waits_for_peer_ = true;
+    bool ended_ = false; /* our side is closed */
     bool close_due_ = false;
     uint64_t handshake_id_ = 0;
     napi_ref pending_ = nullptr; /* the array being written */

@@ -55,7 +55,7 @@ void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
     Napi::Env env = environment_->env();
     if (handshake->error != nullptr) {
         Environment *environment = environment_;
-        state_ = State::closed;
+        set_closed();
         Napi::Object self = object();
         environment->call(Callback::on_handshake,
                           {self, environment->error_object(*handshake->error)});

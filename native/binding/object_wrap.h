@@ -108,6 +108,12 @@ template <typename T> class ObjectWrap {
         return {name, nullptr, nullptr, &call<method>, nullptr, nullptr, napi_default, nullptr};
     }
 
+    /* A primitive that all objects begin with. */
+    static napi_property_descriptor value_of(const char *name, napi_value value)
+    {
+        return {name, nullptr, nullptr, nullptr, nullptr, value, napi_writable, nullptr};
+    }
+
     static Napi::Function define(Napi::Env env, const char *name,
                                  std::initializer_list<napi_property_descriptor> properties)
     {
