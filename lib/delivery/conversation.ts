@@ -178,7 +178,7 @@ export class Conversation implements ConnectionOwner {
 
   onRead(slab: Buffer, length: number): void {
     if (!this.going) {
-      this.wire.end(); // what comes now answers QUIT
+      this.#quitAnswered();
       return;
     }
     const { input } = this.wire;
@@ -187,6 +187,15 @@ export class Conversation implements ConnectionOwner {
       this.#line();
     }
     input.hold();
+  }
+
+  /** The server need not end its side first where nobody waits for the reply anyway. */
+  #quitAnswered(): void {
+    if (this.wire.ended) {
+      this.#over();
+    } else {
+      this.wire.end();
+    }
   }
 
   #line(): void {

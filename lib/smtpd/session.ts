@@ -139,8 +139,7 @@ export class Session implements ConnectionOwner {
     if (written && state === 'starttls') {
       this.#startHandshake();
     } else if (written && state === 'closing') {
-      this.#wire.setTimeout(Math.min(this.#service.options.timeout, lingerTime));
-      this.#wire.end();
+      this.#part();
     } else if (this.#peerEnded && !this.#exchange.busy) {
       this.#interrupted('lost connection', null);
       this.#exchange.breakOff('', 'LOST_CONNECTION');
@@ -148,6 +147,20 @@ export class Session implements ConnectionOwner {
     } else if (listening && written) {
       this.#wire.read(true);
       this.#armDeadline();
+    }
+  }
+
+  /**
+   * After QUIT the connection is closed at once, as Postfix does (`tls_fast_shutdown_enable`): the
+   * client has said that it says nothing more. A client that was cut short may still be sending, and
+   * closing on unread bytes is a reset, which could take our last words with it.
+   */
+  #part(): void {
+    if (this.#exchange.dialogue.where === 'QUIT' && this.#wire.input.buffered === 0) {
+      this.#wire.finish();
+    } else {
+      this.#wire.setTimeout(Math.min(this.#service.options.timeout, lingerTime));
+      this.#wire.end();
     }
   }
 

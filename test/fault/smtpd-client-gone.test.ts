@@ -51,6 +51,19 @@ describe('lost connection', () => {
     }
   });
 
+  test('after QUIT nobody waits for the end of the client', async () => {
+    const { smtpd, port, lines } = await startSmtpd({ tls });
+    const plain = await RawClient.greeted(port);
+    expect(await plain.command('QUIT')).toBe('221 2.0.0 Bye');
+    await lines.line(/^disconnect from \S+ quit=1 commands=1$/);
+    const before = await RawClient.greeted(port);
+    await before.command('STARTTLS');
+    const secured = await secure(before);
+    expect(await secured.command('QUIT')).toBe('221 2.0.0 Bye');
+    await lines.line(/^disconnect from \S+ starttls=1 quit=1 commands=2$/);
+    expect(smtpd.connections).toBe(0);
+  });
+
   test('the queue id is told when there is a transaction', async () => {
     const { port, lines } = await startSmtpd();
     const client = await RawClient.greeted(port);
