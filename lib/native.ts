@@ -198,6 +198,12 @@ export interface ConnectProps {
   readonly timeout: number;
 }
 
+/**
+ * The state of a message that is being decoded: dots (0 or 1; 0: BDAT), place in the line, done,
+ * bare LF seen; then what the last call has consumed and written. New: the first is chosen, the rest 0.
+ */
+export type NativeDecoderState = Uint32Array;
+
 export interface NativeAddon {
   /** Once per environment, before anything else. Returns the slab: reads land at its start. */
   initialize(callbacks: NativeCallbacks): Buffer;
@@ -217,4 +223,16 @@ export interface NativeAddon {
   answer(token: number, answer: NativeChains | null | false): void;
   /** Threads of the process-wide pool; 0: on the main loop. An error once the pool runs with another number. */
   setHandshakeThreads(count: number): void;
+  /**
+   * Takes message content out of DATA or BDAT framing; `native/binding/data_decoder.h` has the rules. Works on bytes `from` to `to`
+   * of `data` and writes to `out` from `at` on (null: throws away), as far as there is input, message and room.
+   */
+  decodeData(
+    state: NativeDecoderState,
+    data: Uint8Array,
+    from: number,
+    to: number,
+    out: Uint8Array | null,
+    at: number,
+  ): void;
 }

@@ -57,8 +57,8 @@ const FORBIDDEN = [
     text: /#\s*include\s*[<"](node|napi|uv|js_native)/,
   },
   {
-    rule: 'the poller and the handshake pool know neither node nor libuv',
-    in: /^native\/binding\/(poller|handshake_pool)\.(cc|h)$/,
+    rule: 'the poller, the handshake pool and the decoder know neither node nor libuv',
+    in: /^native\/binding\/(poller|handshake_pool|data_decoder)\.(cc|h)$/,
     text: /#\s*include\s*[<"](node|napi|uv|js_native)/,
   },
   {

@@ -15,14 +15,14 @@ export class OutputBuffer {
   copy(source: Buffer, from: number, to: number): void {
     const size = to - from;
     if (size > 0) {
-      this.#reserve(size);
+      this.reserve(size);
       source.copy(this.#data, this.#length, from, to);
       this.#length += size;
     }
   }
 
   byte(value: number): void {
-    this.#reserve(1);
+    this.reserve(1);
     this.#data[this.#length++] = value;
   }
 
@@ -31,12 +31,19 @@ export class OutputBuffer {
     return this.#data.subarray(0, this.#length);
   }
 
-  #reserve(size: number): void {
+  /** Makes room for `size` more bytes and returns the memory; whoever writes to it tells {@link wrote}. */
+  reserve(size: number): Buffer {
     const needed = this.#length + size;
     if (needed > this.#data.length) {
       const larger = Buffer.allocUnsafe(needed + (needed >> 1));
       this.#data.copy(larger, 0, 0, this.#length);
       this.#data = larger;
     }
+    return this.#data;
+  }
+
+  /** `size` bytes were written behind what was there. */
+  wrote(size: number): void {
+    this.#length += size;
   }
 }

@@ -97,7 +97,8 @@ export class Content {
 
   /** Takes what it needs from the window, up to `to`. */
   feed(input: LineReader, to: number): void {
-    const out = this.#wanted() ? new OutputBuffer(to - input.pos) : null;
+    // With room for a line end that the end of the turn before has left open.
+    const out = this.#wanted() ? new OutputBuffer(to - input.pos + 2) : null;
     input.pos = this.#decoder.push(input.data, input.pos, to, out);
     this.#pass(out);
   }

@@ -11,6 +11,7 @@
 #include "connection.h"
 #include "context.h"
 #include "convert.h"
+#include "decoding.h"
 #include "environment.h"
 #include "listener.h"
 #include "process.h"
@@ -235,6 +236,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("answer", Napi::Function::New(env, answer, "answer"));
     exports.Set("setHandshakeThreads",
                 Napi::Function::New(env, set_handshake_threads, "setHandshakeThreads"));
+    exports.Set("decodeData", Napi::Function::New(env, decode_data_call, "decodeData"));
     return exports;
 }
 

@@ -91,6 +91,9 @@ bool Connection::read_again() const
     return peer_ended_ || glue_conn_pending(conn_);
 }
 
+/* A turn that has brought this much is part of a message, and the socket is likely to hold more. */
+constexpr size_t kBulk = 8 * 1024;
+
 /* One callback per turn: the slab is filled as far as data is at hand. */
 void Connection::read_turn()
 {
@@ -102,7 +105,8 @@ void Connection::read_turn()
     do {
         status = glue_conn_read(conn_, slab + filled, Environment::kSlabSize - filled, &n, &err);
         filled += n;
-    } while (status == GLUE_OK && filled < Environment::kSlabSize && glue_conn_pending(conn_));
+    } while (status == GLUE_OK && filled < Environment::kSlabSize &&
+             (filled >= kBulk || glue_conn_pending(conn_)));
     if (filled > 0) {
         bytes_read_ += filled;
         progress(filled);

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { DataDecoder } from '../../lib/smtp/data-decoder.js';
 import { DataEncoder, type DataEncoderProps } from '../../lib/smtp/data-encoder.js';
 import { OutputBuffer } from '../../lib/smtp/output-buffer.js';
+import { addon } from '../../lib/addon.js';
 import { bytewise, cut, whole } from '../helpers/pieces.js';
+import { decodeByRule, type Reference } from '../helpers/reference-decoder.js';
 
 interface Decoded {
   readonly message: string;
@@ -126,6 +128,89 @@ describe('DataDecoder', () => {
     expect(decoder.push(slab, 2, 4, out)).toBe(4);
     expect(out.finish().toString()).toBe('ab\r\n');
     expect(decoder.done).toBe(false);
+  });
+});
+
+describe('DataDecoder against the rules', () => {
+  // Plain lines of every length, so that the passages without a branch begin and end everywhere.
+  const unit = fc.oneof(
+    { weight: 4, arbitrary: fc.constantFrom('.', '\r', '\n', '\r\n', '\r\n.', '\r\n.\r\n') },
+    { weight: 1, arbitrary: fc.nat(70).map((n) => 'a'.repeat(n)) },
+    { weight: 1, arbitrary: fc.nat(900).map((n) => `${'b'.repeat(76)}\r\n`.repeat(n >> 5)) },
+    { weight: 1, arbitrary: fc.nat(900).map((n) => 'c'.repeat(n)) },
+  );
+  const content = fc.array(unit, { maxLength: 24 }).map((parts) => parts.join(''));
+  const sizes = fc.array(fc.integer({ min: 1, max: 700 }), { minLength: 1, maxLength: 6 });
+  const framing = fc.constantFrom('dots' as const, 'chunks' as const);
+
+  function decodeInPieces(wire: Buffer, kind: 'dots' | 'chunks', cuts: number[]): Reference {
+    const decoder = new DataDecoder(kind);
+    const parts: Buffer[] = [];
+    let consumed = 0;
+    for (const piece of cut(wire, cuts)) {
+      const out = new OutputBuffer(1);
+      consumed += decoder.push(piece, 0, piece.length, out);
+      parts.push(Buffer.from(out.finish()));
+    }
+    const { done, sawBareLf } = decoder;
+    return { message: Buffer.concat(parts), consumed, done, sawBareLf };
+  }
+
+  test('property: whatever the content, the framing and the pieces', () => {
+    fc.assert(
+      fc.property(content, framing, sizes, (text, kind, cuts) => {
+        const wire = Buffer.from(text);
+        expect(decodeInPieces(wire, kind, cuts)).toEqual(decodeByRule(wire, kind === 'dots'));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test('property: byte by byte', () => {
+    fc.assert(
+      fc.property(content, framing, (text, kind) => {
+        const wire = Buffer.from(text.slice(0, 400));
+        expect(decodeInPieces(wire, kind, [1])).toEqual(decodeByRule(wire, kind === 'dots'));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('property: the room in the output is never exceeded, and more of it goes on', () => {
+    fc.assert(
+      fc.property(content, framing, fc.integer({ min: 2, max: 600 }), (text, kind, room) => {
+        const wire = Buffer.from(text);
+        const state = Uint32Array.of(kind === 'dots' ? 1 : 0, 0, 0, 0, 0, 0);
+        const out = Buffer.alloc(room + 8, 1);
+        const parts: Buffer[] = [];
+        let at = 0;
+        while (at < wire.length && state[2] === 0) {
+          addon.decodeData(state, wire, at, wire.length, out.subarray(0, room), 0);
+          at += state[4] ?? 0;
+          parts.push(Buffer.from(out.subarray(0, state[5])));
+          expect(out.subarray(room)).toEqual(Buffer.alloc(8, 1));
+        }
+        const { message, consumed } = decodeByRule(wire, kind === 'dots');
+        expect([Buffer.concat(parts), at]).toEqual([message, consumed]);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  const fresh = () => new Uint32Array(6);
+  const bytes = Buffer.from('abc');
+  test.each([
+    ['a state that is too short', () => addon.decodeData(new Uint32Array(5), bytes, 0, 3, null, 0)],
+    ['no such place', () => addon.decodeData(fresh().fill(8), bytes, 0, 3, null, 0)],
+    ['a part beyond the data', () => addon.decodeData(fresh(), bytes, 0, 4, null, 0)],
+    ['a part that ends before it begins', () => addon.decodeData(fresh(), bytes, 2, 1, null, 0)],
+    ['a part that begins nowhere', () => addon.decodeData(fresh(), bytes, Number.NaN, 3, null, 0)],
+    [
+      'an output that begins behind its end',
+      () => addon.decodeData(fresh(), bytes, 0, 3, bytes, 4),
+    ],
+  ])('native code refuses %s', (_, call) => {
+    expect(call).toThrow('decodeData(state, data, from, to, out | null, at)');
   });
 });
 
