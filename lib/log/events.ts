@@ -9,6 +9,7 @@ import type { TlsError } from '../errors.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { DeliveryRecord } from './delivery.js';
 import type { LogService, LogSeverity } from './logger.js';
+import type { RejectRecord } from './reject.js';
 
 /** `from`: we are the server; `to`: we are the client. */
 export type Direction = 'from' | 'to';
@@ -39,6 +40,12 @@ export interface DeliveryEvent {
   readonly line: string;
 }
 
+/** The server has refused a client, a sender, a recipient or a message. */
+export interface RejectEvent {
+  readonly record: RejectRecord;
+  readonly line: string;
+}
+
 /** One line passed through an engine's logger. */
 export interface LogEvent {
   readonly service: LogService;
@@ -51,6 +58,7 @@ export interface MxtlsEvents {
   'mxtls:tls:established': TlsEstablishedEvent;
   'mxtls:tls:failed': TlsFailedEvent;
   'mxtls:smtp:delivery': DeliveryEvent;
+  'mxtls:smtpd:reject': RejectEvent;
   'mxtls:log': LogEvent;
 }
 
@@ -60,6 +68,7 @@ const channels = {
   'mxtls:tls:established': channel('mxtls:tls:established'),
   'mxtls:tls:failed': channel('mxtls:tls:failed'),
   'mxtls:smtp:delivery': channel('mxtls:smtp:delivery'),
+  'mxtls:smtpd:reject': channel('mxtls:smtpd:reject'),
   'mxtls:log': channel('mxtls:log'),
 } satisfies Record<EventName, unknown>;
 

@@ -46,20 +46,22 @@ export const silentLogger: Required<Logger> = Object.freeze({
   error: () => undefined,
 });
 
-/** What an engine writes to: the caller's logger or the default one, with each line published as an event, too. */
+/**
+ * What an engine writes to: the caller's logger or the default one, with each line published as an event, too. Whoever
+ * gets a line need not fear what a peer has sent: see {@link printable}.
+ */
 export function engineLogger(logger: Logger | undefined, service: LogService): Required<Logger> {
   const target = logger ?? streamLogger({ service });
+  const passed = (severity: LogSeverity, raw: string): string => {
+    const text = printable(raw);
+    publish('mxtls:log', { service, severity, text });
+    return text;
+  };
   return {
-    info: (text) => {
-      publish('mxtls:log', { service, severity: 'info', text });
-      target.info(text);
-    },
-    warn: (text) => {
-      publish('mxtls:log', { service, severity: 'warning', text });
-      target.warn(text);
-    },
-    error: (text) => {
-      publish('mxtls:log', { service, severity: 'error', text });
+    info: (raw) => target.info(passed('info', raw)),
+    warn: (raw) => target.warn(passed('warning', raw)),
+    error: (raw) => {
+      const text = passed('error', raw);
       if (target.error === undefined) {
         target.warn(text);
       } else {

@@ -18,8 +18,8 @@ export const verbs = [
   'RSET',
   'NOOP',
   'VRFY',
-  'HELP',
   'QUIT',
+  'HELP',
 ] as const;
 
 export type Verb = (typeof verbs)[number];
@@ -39,6 +39,15 @@ function codeOf(data: Uint8Array, at: number): number {
     code = (code << 8) | (letter >= 0x41 && letter <= 0x5a ? letter : 0);
   }
   return code;
+}
+
+/** Where the verb begins: blanks before it do not count. */
+export function wordStart(line: Uint8Array, from: number, to: number): number {
+  let at = from;
+  while (at < to && (line[at] === 0x20 || line[at] === 0x09)) {
+    at++;
+  }
+  return at;
 }
 
 /** Where the verb ends: at a blank or the end of the line. */

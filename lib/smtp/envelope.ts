@@ -35,8 +35,8 @@ export interface Recipient {
   readonly orcpt: string | null;
 }
 
-/** Extensions that bring parameters. */
-export type Extension = 'SIZE' | '8BITMIME' | 'SMTPUTF8' | 'DSN' | 'AUTH' | 'REQUIRETLS';
+/** Extensions whose parameters are accepted where they are offered; SIZE and BODY always are. */
+export type Extension = 'SMTPUTF8' | 'DSN' | 'AUTH' | 'REQUIRETLS';
 
 type Offered = ReadonlySet<Extension>;
 
@@ -54,6 +54,9 @@ const noNotify: readonly Notify[] = [];
 
 const mailSyntax = reply(501, '5.5.4', 'Syntax: MAIL FROM:<address>');
 const rcptSyntax = reply(501, '5.5.4', 'Syntax: RCPT TO:<address>');
+const badSender = reply(501, '5.1.7', 'Bad sender address syntax');
+const badRecipient = reply(501, '5.1.3', 'Bad recipient address syntax');
+const dsnDisabled = reply(501, '5.7.1', 'DSN support is disabled');
 const undeclaredUtf8 = reply(553, '5.6.7', 'Must declare SMTPUTF8 to send unicode address');
 
 /** Reads the argument of MAIL. */
@@ -63,7 +66,7 @@ export function parseMail(argument: string, offered: Offered, strict = false): S
     return mailSyntax;
   }
   if (path.address === null) {
-    return reply(501, '5.1.7', 'Bad sender address syntax');
+    return badSender;
   }
   const sender: Mutable<Sender> = { ...plainSender, address: path.address };
   if (path.parameters !== '') {
@@ -87,7 +90,7 @@ export function parseRcpt(
     return rcptSyntax;
   }
   if (path.address === null || path.address === '') {
-    return reply(501, '5.1.3', 'Bad recipient address syntax');
+    return badRecipient;
   }
   const recipient: Mutable<Recipient> = { address: path.address, notify: noNotify, orcpt: null };
   if (path.parameters !== '') {
@@ -104,44 +107,43 @@ export function isReply(value: Sender | Recipient | Reply): value is Reply {
   return 'code' in value;
 }
 
+/** The address is malformed, and not what stands around it. */
+export function isBadAddress(problem: Reply): boolean {
+  return problem === badSender || problem === badRecipient;
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** How one parameter enters `target`; false: its value is wrong. */
 interface ParameterRule<T> {
-  readonly extension: Extension;
+  /** Has to be offered; null: accepted all the same, as it does no harm. */
+  readonly extension: Extension | null;
   readonly set: (target: Mutable<T>, value: string | null) => boolean;
-  /** Reply to a wrong value. */
-  readonly wrong: Reply;
+  /** Reply to a wrong value; null: that of an unsupported option. */
+  readonly wrong: Reply | null;
 }
 
-const badSize = reply(501, '5.5.4', 'Bad message size syntax');
-const badValue = reply(501, '5.5.4', 'Bad parameter value');
+function syntax(text: string): Reply {
+  return reply(501, '5.5.4', text);
+}
 
 const mailParameters: Readonly<Record<string, ParameterRule<Sender>>> = {
-  SIZE: { extension: 'SIZE', set: setSize, wrong: badSize },
-  BODY: { extension: '8BITMIME', set: setBody, wrong: badValue },
-  SMTPUTF8: { extension: 'SMTPUTF8', set: setSmtputf8, wrong: badValue },
-  REQUIRETLS: { extension: 'REQUIRETLS', set: setRequiretls, wrong: badValue },
-  RET: { extension: 'DSN', set: setRet, wrong: reply(501, '5.5.4', 'Bad RET parameter syntax') },
-  ENVID: {
-    extension: 'DSN',
-    set: setEnvid,
-    wrong: reply(501, '5.5.4', 'Bad ENVID parameter syntax'),
-  },
-  AUTH: { extension: 'AUTH', set: setAuth, wrong: badValue },
+  SIZE: { extension: null, set: setSize, wrong: syntax('Bad message size syntax') },
+  BODY: { extension: null, set: setBody, wrong: null },
+  SMTPUTF8: { extension: 'SMTPUTF8', set: setSmtputf8, wrong: null },
+  REQUIRETLS: { extension: 'REQUIRETLS', set: setRequiretls, wrong: null },
+  RET: { extension: 'DSN', set: setRet, wrong: syntax('Bad RET parameter syntax') },
+  ENVID: { extension: 'DSN', set: setEnvid, wrong: syntax('Bad ENVID parameter syntax') },
+  AUTH: { extension: 'AUTH', set: setAuth, wrong: syntax('Error: malformed AUTH= option') },
 };
 
 const rcptParameters: Readonly<Record<string, ParameterRule<Recipient>>> = {
   NOTIFY: {
     extension: 'DSN',
     set: setNotify,
-    wrong: reply(501, '5.5.4', 'Bad NOTIFY parameter syntax'),
+    wrong: syntax('Error: Bad NOTIFY parameter syntax'),
   },
-  ORCPT: {
-    extension: 'DSN',
-    set: setOrcpt,
-    wrong: reply(501, '5.5.4', 'Bad ORCPT parameter syntax'),
-  },
+  ORCPT: { extension: 'DSN', set: setOrcpt, wrong: syntax('Error: Bad ORCPT parameter syntax') },
 };
 
 function apply<T>(
@@ -154,21 +156,26 @@ function apply<T>(
     const equals = word.indexOf('=');
     const name = (equals < 0 ? word : word.slice(0, equals)).toUpperCase();
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
-    if (rule === undefined || !offered.has(rule.extension)) {
-      return reply(555, '5.5.4', `Unsupported option: ${word}`);
+    const { extension = null } = rule ?? {};
+    if (rule === undefined || (extension !== null && !offered.has(extension))) {
+      return extension === 'DSN' ? dsnDisabled : unsupported(word);
     }
     if (!rule.set(target, equals < 0 ? null : word.slice(equals + 1))) {
-      return rule.wrong;
+      return equals < 0 || rule.wrong === null ? unsupported(word) : rule.wrong;
     }
   }
   return null;
 }
 
+function unsupported(word: string): Reply {
+  return reply(555, '5.5.4', `Unsupported option: ${word}`);
+}
+
 function setSize(sender: Mutable<Sender>, value: string | null): boolean {
-  if (value === null || !/^\d{1,15}$/.test(value)) {
+  if (value === null || !/^\d+$/.test(value)) {
     return false;
   }
-  sender.size = Number(value);
+  sender.size = Math.min(Number(value), Number.MAX_SAFE_INTEGER);
   return true;
 }
 
@@ -220,15 +227,15 @@ function setNotify(recipient: Mutable<Recipient>, value: string | null): boolean
   const words = (value ?? '').toUpperCase().split(',');
   const known = words.every((word) => notifyWords.includes(word));
   const never = words.includes('NEVER') && words.length > 1;
-  if (!known || never || new Set(words).size < words.length || recipient.notify.length > 0) {
+  if (!known || never || recipient.notify.length > 0) {
     return false;
   }
-  recipient.notify = words as Notify[];
+  recipient.notify = [...new Set(words as Notify[])];
   return true;
 }
 
 function setOrcpt(recipient: Mutable<Recipient>, value: string | null): boolean {
-  const match = /^([A-Za-z0-9-]+);(.+)$/.exec(value ?? '');
+  const match = /^([A-Za-z0-9-]+);(.*)$/.exec(value ?? '');
   const address = match === null || (value ?? '').length > 500 ? null : decodeXtext(match[2] ?? '');
   if (address === null || recipient.orcpt !== null) {
     return false;

@@ -29,7 +29,7 @@ export class LineReader {
   /** The line had more than `limit` bytes; the rest is lost. */
   tooLong = false;
 
-  readonly #limit: number;
+  #limit: number;
   /** The window is memory of our own. */
   #held = false;
   #carry: Buffer = none;
@@ -39,6 +39,11 @@ export class LineReader {
   /** @param limit bytes in a line, its end not counted */
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** Another limit, for the lines from the next one on. */
+  set limit(bytes: number) {
+    this.#limit = bytes;
   }
 
   /** Gives the next bytes; what the last window had left comes before them. */

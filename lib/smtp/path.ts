@@ -19,8 +19,8 @@ const plainPath = /^<((?:[\w.!#$%&'*+/=?^`{|}~-]+(?:@[\w-]+(?:\.[\w-]+)*)?)?)>(?
 /**
  * Reads `FROM:<…> …` or `TO:<…> …`.
  *
- * @param strict brackets are needed, and no blank before them (`strict_rfc821_envelopes`)
- * @returns null when the keyword is missing (a syntax error of the command); `address` null when
+ * @param strict brackets are needed (`strict_rfc821_envelopes`)
+ * @returns null when the keyword or all that has to follow is missing (a syntax error of the command); `address` null when
  * the path is malformed
  */
 export function parsePath(
@@ -32,7 +32,11 @@ export function parsePath(
   if (text.slice(0, start).toUpperCase() !== `${keyword}:`) {
     return null;
   }
-  const rest = strict ? text.slice(start) : text.slice(start).trimStart();
+  // Blanks in front are not an address's fault: Postfix takes them whatever the setting.
+  const rest = text.slice(start).trimStart();
+  if (rest === '') {
+    return null;
+  }
   const plain = plainPath.exec(rest);
   if (plain !== null) {
     return { address: plain[1] ?? '', parameters: plain[2] ?? '' };

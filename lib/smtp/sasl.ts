@@ -19,10 +19,11 @@ export const saslMechanisms: readonly SaslMechanism[] = ['PLAIN', 'LOGIN'];
 export type SaslStep =
   | { readonly challenge: string }
   | { readonly credentials: Credentials }
-  | { readonly refused: 'aborted' | 'malformed' };
+  | { readonly refused: 'aborted' | 'base64' | 'malformed' };
 
 const usernamePrompt = Buffer.from('Username:').toString('base64');
 const passwordPrompt = Buffer.from('Password:').toString('base64');
+const base64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const malformed = { refused: 'malformed' } as const;
 
 export class SaslExchange {
@@ -46,8 +47,11 @@ export class SaslExchange {
     if (response === '*') {
       return { refused: 'aborted' };
     }
-    const text = decodeBase64(response);
-    if (text === null) {
+    if (!base64.test(response)) {
+      return { refused: 'base64' };
+    }
+    const text = Buffer.from(response, 'base64').toString('utf8');
+    if (text.includes('\ufffd')) {
       return malformed;
     }
     return this.mechanism === 'PLAIN' ? this.#plain(text) : this.#login(text);
@@ -77,12 +81,4 @@ export class SaslExchange {
 /** The client's side: what follows AUTH PLAIN. */
 export function plainResponse(username: string, password: string): string {
   return Buffer.from(`\0${username}\0${password}`).toString('base64');
-}
-
-function decodeBase64(text: string): string | null {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) {
-    return null;
-  }
-  const decoded = Buffer.from(text, 'base64').toString('utf8');
-  return decoded.includes('\ufffd') ? null : decoded;
 }

@@ -6,14 +6,8 @@
  */
 import { TlsError } from '../errors.js';
 import { formatReply, type Reply } from '../smtp/reply.js';
-import {
-  type Credentials,
-  SaslExchange,
-  type SaslMechanism,
-  type SaslStep,
-  saslMechanisms,
-} from '../smtp/sasl.js';
-import type { DialogueHost } from './dialogue.js';
+import { type Credentials, SaslExchange, type SaslStep, saslMechanisms } from '../smtp/sasl.js';
+import type { DialogueHost } from './dialogue-host.js';
 import type { AuthAnswer, AuthDecision } from './handlers.js';
 import * as texts from './texts.js';
 
@@ -49,16 +43,23 @@ export class Authentication {
       return texts.authSyntax;
     }
     if (mechanism === undefined) {
-      return texts.authMechanism;
+      return this.#failed(name, `Invalid authentication mechanism: '${name}'`);
     }
     const exchange = new SaslExchange(mechanism);
-    return this.#step(exchange, exchange.begin(initial));
+    return this.#step(exchange, exchange.begin(initial), 'initial');
   }
 
   /** A line of the exchange. */
   respond(line: string): string | null {
     const exchange = this.#exchange;
-    return exchange === null ? texts.authSyntax : this.#step(exchange, exchange.respond(line));
+    return exchange === null
+      ? texts.authSyntax
+      : this.#step(exchange, exchange.respond(line), 'continued');
+  }
+
+  /** The next line is a command again. */
+  giveUp(): void {
+    this.#exchange = null;
   }
 
   /** After STARTTLS nobody is authenticated (RFC 3207 section 4.2). */
@@ -67,16 +68,24 @@ export class Authentication {
     this.#exchange = null;
   }
 
-  #step(exchange: SaslExchange, step: SaslStep): string | null {
+  #step(exchange: SaslExchange, step: SaslStep, response: 'initial' | 'continued'): string | null {
     this.#exchange = null;
     if ('challenge' in step) {
       this.#exchange = exchange;
       return `334 ${step.challenge}\r\n`;
     }
-    if ('refused' in step) {
-      return step.refused === 'aborted' ? texts.authAborted : this.#failed(exchange.mechanism);
+    if ('credentials' in step) {
+      return this.#decide(step.credentials);
     }
-    return this.#decide(step.credentials);
+    const { mechanism } = exchange;
+    if (step.refused === 'aborted') {
+      this.#host.log.authAborted(mechanism);
+      return texts.authAborted;
+    }
+    return this.#failed(
+      mechanism,
+      step.refused === 'base64' ? `Invalid base64 data in ${response} response` : unknownReason,
+    );
   }
 
   #decide(credentials: Credentials): string | null {
@@ -86,27 +95,30 @@ export class Authentication {
     if (onAuth === undefined) {
       return texts.authDisabled;
     }
-    return this.#host.consult(
-      () => toReply(onAuth(client, credentials)),
-      (reply) => {
+    return this.#host.consult({
+      call: () => toReply(onAuth(client, credentials)),
+      done: (reply) => {
         if (reply === undefined || reply.code < 300) {
           this.user = { mechanism, username, authzid };
           return reply === undefined ? texts.authOk : formatReply(reply);
         }
-        this.#failed(mechanism, username);
-        return formatReply(reply);
+        const text = reply === refusal ? unknownReason : reply.text;
+        const standard = this.#failed(mechanism, text, username);
+        return reply === refusal ? standard : formatReply(reply);
       },
-      texts.authTrouble,
-    );
+      failed: texts.authTrouble,
+      about: null,
+    });
   }
 
-  #failed(mechanism: SaslMechanism, username = ''): string {
-    const { service, client } = this.#host;
-    const user = username === '' ? '' : `, sasl_username=${username}`;
-    service.logger.warn(`${client.namaddr}: SASL ${mechanism} authentication failed${user}`);
-    return texts.authFailed;
+  #failed(mechanism: string, reason: string, username = '(unavailable)'): string {
+    this.#host.log.authFailed(mechanism, reason, username);
+    return texts.authFailed(reason);
   }
 }
+
+/** In Postfix's words: nobody has said why. */
+const unknownReason = '(reason unavailable)';
 
 const refusal: Reply = { code: 535, enhanced: '5.7.8', text: 'Error: authentication failed' };
 

@@ -33,7 +33,7 @@ export class CommandCount {
 
 function part(name: string, accepted: number, total: number): string {
   if (total === 0) {
-    return name === 'commands' ? 'commands=0' : '';
+    return name === 'commands' ? 'commands=0/0' : '';
   }
   return accepted === total ? `${name}=${total}` : `${name}=${accepted}/${total}`;
 }

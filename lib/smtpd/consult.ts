@@ -6,7 +6,9 @@
  */
 import { TlsError } from '../errors.js';
 import { type Reply, replyProblem } from '../smtp/reply.js';
+import type { Question } from './dialogue-host.js';
 import type { Answer } from './handlers.js';
+import type { SessionLog } from './session-log.js';
 
 export type Done = (reply: Reply | undefined) => string;
 export type Failed = (error: unknown) => string;
@@ -21,6 +23,42 @@ export function consult(call: () => Answer, done: Done, failed: Failed): string 
   } catch (error) {
     return failed(error);
   }
+}
+
+export interface Listener {
+  readonly log: SessionLog;
+  /** The command, as the log of refusals names it. */
+  readonly where: string;
+  /** The session goes on: a reply is still of use. */
+  readonly open: () => boolean;
+  /** Gets the reply's text when the callback has taken its time. */
+  readonly late: (text: string) => void;
+}
+
+/** Asks a callback; logs its failure, and its refusal. Null: the text comes late. */
+export function ask(question: Question, listener: Listener): string | null {
+  const { call, done, failed, about } = question;
+  const { log, where, open, late } = listener;
+  const told = (text: string): void => {
+    if (about !== null && text.charCodeAt(0) >= 0x34) {
+      log.rejected(where, text, about); // "4" or "5"
+    }
+  };
+  const text = consult(call, done, (error) => {
+    log.callbackFailed(error);
+    return failed;
+  });
+  if (typeof text === 'string') {
+    told(text);
+    return text;
+  }
+  text.then((value) => {
+    if (open()) {
+      told(value);
+    }
+    late(value);
+  });
+  return null;
 }
 
 function isPromise(answer: Answer): answer is Promise<Reply | undefined | void> {

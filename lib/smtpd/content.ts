@@ -37,6 +37,8 @@ export class Content {
   readonly #decoder: DataDecoder;
   readonly #limit: number;
   readonly #props: ContentProps;
+  #queueId = '';
+  /** What the callback answers; `` for the default. */
   #answer: string | null = null;
   #exceeded = false;
   #abandoned = false;
@@ -63,7 +65,11 @@ export class Content {
 
   /** What the message has come to although more of it may follow; null: nothing yet. */
   get verdict(): string | null {
-    return this.#exceeded ? texts.messageTooBig : this.#answer;
+    if (this.#exceeded) {
+      return texts.messageTooBig;
+    }
+    const bytes = this.#props.framing === 'chunks' ? this.bytes : null;
+    return this.#answer === '' ? texts.queuedAs(this.#queueId, bytes) : this.#answer;
   }
 
   /** The reply to the end of the message; null as long as something is missing. */
@@ -74,10 +80,10 @@ export class Content {
   /** Hands the message to the callback. */
   begin(): void {
     const { service, client, failed } = this.#props;
-    const queueId = client.queueId ?? '';
+    this.#queueId = client.queueId ?? '';
     const text = consult(
       () => service.handlers.onData(client, this.message),
-      (reply) => (reply === undefined ? texts.queuedAs(queueId) : formatReply(reply)),
+      (reply) => (reply === undefined ? '' : formatReply(reply)),
       (error) => {
         if (!this.#abandoned && !this.#exceeded) {
           failed(error);

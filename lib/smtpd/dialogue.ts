@@ -5,82 +5,35 @@
  * content of a message. A command whose callback is asynchronous returns null; its reply comes when
  * the callback settles.
  */
-import { argumentAt, type Verb, verbAt, verbEnd } from '../smtp/command.js';
+import { argumentAt, type Verb, verbAt, verbEnd, wordStart } from '../smtp/command.js';
 import { isAddress } from '../smtp/path.js';
-import type { Reply } from '../smtp/reply.js';
 import { Authentication } from './authentication.js';
-import { CommandCount } from './command-count.js';
-import type { Answer, SmtpdSession } from './handlers.js';
-import type { Service } from './service.js';
-import type { SessionLog } from './session-log.js';
+import { Conduct } from './conduct.js';
+import type { DialogueHost } from './dialogue-host.js';
 import * as texts from './texts.js';
 import { type Chunk, Transaction } from './transaction.js';
+import { beforeTls, isForeign, lastInGroup } from './verbs.js';
 
 /** What the exchange has to do after the reply; after `chunk`, the reply follows the chunk. */
 export type Action = 'none' | 'starttls' | 'data' | Chunk;
 
-/** What the dialogue needs of the exchange around it. */
-export interface DialogueHost {
-  readonly service: Service;
-  /** What callbacks get. */
-  readonly client: SmtpdSession & { readonly tlsActive: boolean };
-  readonly log: Pick<SessionLog, 'newSessionRefused'>;
-  /**
-   * Runs a callback; `done` makes the reply's text from its answer, `failed` is said when it throws.
-   * Null: that happens later.
-   */
-  consult(
-    call: () => Answer,
-    done: (reply: Reply | undefined) => string,
-    failed?: string,
-  ): string | null;
-}
-
-const beforeTls: ReadonlySet<Verb | null> = new Set<Verb | null>([
-  'HELO',
-  'EHLO',
-  'STARTTLS',
-  'NOOP',
-  'QUIT',
-  'HELP',
-]);
-
-/** Have to be the last of a group (RFC 2920 section 3.1); STARTTLS is dealt with in another way. */
-const lastInGroup: ReadonlySet<Verb | null> = new Set<Verb | null>([
-  'HELO',
-  'EHLO',
-  'DATA',
-  'NOOP',
-  'VRFY',
-]);
-
-/** Deliver nothing. */
-const junk: ReadonlySet<Verb | null> = new Set<Verb | null>([
-  'HELO',
-  'EHLO',
-  'RSET',
-  'NOOP',
-  'VRFY',
-]);
+/** Bytes of a response in AUTH (RFC 4954 section 4, smtpd_sasl_response_limit). */
+const responseLimit = 12_288;
 
 export class Dialogue {
   helo: string | null = null;
   protocol: 'SMTP' | 'ESMTP' = 'SMTP';
   readonly mail: Transaction;
   readonly authentication: Authentication;
+  readonly conduct: Conduct;
   action: Action = 'none';
-  /** The last command, for `lost connection after`. */
-  where = 'CONNECT';
-  /** Errors of the client since the last accepted message. */
-  errors = 0;
-  readonly count = new CommandCount();
 
   readonly #host: DialogueHost;
   #verb: Verb | null = null;
-  #junk = 0;
 
   constructor(host: DialogueHost) {
     this.#host = host;
+    this.conduct = new Conduct(host.service.options.junkCommandLimit);
     this.mail = new Transaction(host);
     this.authentication = new Authentication(host);
   }
@@ -88,9 +41,11 @@ export class Dialogue {
   /** Nothing may be sent behind this command before it is answered. */
   mustBeLast(line: Buffer, from: number, to: number): boolean {
     if (this.authentication.going) {
-      return true;
+      return false;
     }
-    return this.protocol === 'SMTP' || lastInGroup.has(verbAt(line, from, verbEnd(line, from, to)));
+    const start = wordStart(line, from, to);
+    const verb = verbAt(line, start, verbEnd(line, start, to));
+    return this.protocol === 'SMTP' || lastInGroup.has(verb);
   }
 
   /** Carries out the command in bytes `from` to `to`; null: the reply comes later. */
@@ -99,27 +54,54 @@ export class Dialogue {
     if (this.authentication.going) {
       return this.#settledOrNull(this.authentication.respond(line.toString('latin1', from, to)));
     }
-    const end = verbEnd(line, from, to);
-    const verb = verbAt(line, from, end);
-    this.#begin(verb);
+    const start = wordStart(line, from, to);
+    const end = verbEnd(line, start, to);
+    const verb = verbAt(line, start, end);
+    const argument = argumentAt(line, end, to);
     const { service, client } = this.#host;
-    if (service.mode.enforce && !client.tlsActive && verb !== null && !beforeTls.has(verb)) {
+    if (argument.includes('\ufffd') && service.options.smtputf8Enable) {
+      this.#begin(null);
+      return this.settled(texts.badUtf8);
+    }
+    this.#begin(verb);
+    if (verb === null) {
+      return this.settled(this.#unknown(line.toString('latin1', start, to)));
+    }
+    if (service.mode.enforce && !client.tlsActive && !beforeTls.has(verb)) {
       return this.settled(texts.tlsRequired);
     }
-    return this.#settledOrNull(this.#command(verb, argumentAt(line, end, to)));
+    return this.#settledOrNull(this.#command(verb, argument));
   }
 
-  /** Refuses a line without a look at it. */
-  refuse(text: string): string {
-    this.#begin(null);
+  /** Bytes that the next line may have. */
+  get lineLimit(): number {
+    return this.authentication.going ? responseLimit : this.#host.service.options.lineLengthLimit;
+  }
+
+  /** Refuses a line that is longer than that. */
+  refuseLong(line: Buffer, from: number, to: number): string {
+    this.#host.log.lineTooLong(this.lineLimit, line.toString('latin1', from, to));
+    if (this.authentication.going) {
+      this.action = 'none';
+      this.authentication.giveUp();
+      return this.settled(texts.responseTooLong);
+    }
+    return this.refuse(line, from, to, texts.lineTooLong);
+  }
+
+  /** Refuses the command in bytes `from` to `to` whatever it says. */
+  refuse(line: Buffer, from: number, to: number, text: string): string {
     this.action = 'none';
+    const start = wordStart(line, from, to);
+    this.#begin(verbAt(line, start, verbEnd(line, start, to)));
     return this.settled(text);
   }
 
   /** Notes how a command ended; those that go on for a while are noted at their end. */
   settled(text: string): string {
     if (this.action === 'none' && !text.startsWith('334')) {
-      this.#account(this.#verb, text.charCodeAt(0) < 0x34, this.mail.excused(text)); // "4"
+      const accepted = this.#verb !== null && text.charCodeAt(0) < 0x34; // "4"
+      this.conduct.end(this.#verb, accepted, this.mail.excused(text));
     }
     return text;
   }
@@ -132,20 +114,27 @@ export class Dialogue {
 
   /** The message has got its reply. */
   endOfMessage(text: string): void {
-    this.where = 'END-OF-MESSAGE';
+    this.conduct.where = 'END-OF-MESSAGE';
     this.action = 'none';
     this.settled(text);
     this.mail.end();
     if (text.startsWith('2')) {
-      this.errors = 0;
-      this.#junk = 0;
+      this.conduct.forgive();
+    }
+  }
+
+  /** A message or a chunk has begun that will not come to its end. */
+  breakOff(): void {
+    if (this.action !== 'none' && this.action !== 'starttls') {
+      this.conduct.end(this.#verb, false);
+      this.action = 'none';
     }
   }
 
   /** The handshake is over; what the client said before is forgotten (RFC 3207 section 4.2). */
   endOfHandshake(succeeded: boolean): void {
     this.action = 'none';
-    this.#account('STARTTLS', succeeded, false);
+    this.conduct.end('STARTTLS', succeeded);
     this.helo = null;
     this.protocol = 'SMTP';
     this.mail.end();
@@ -154,24 +143,26 @@ export class Dialogue {
 
   #begin(verb: Verb | null): void {
     this.#verb = verb;
-    this.where = verb ?? 'UNKNOWN';
-    if (junk.has(verb) && this.#junk++ >= this.#host.service.options.junkCommandLimit) {
-      this.errors++;
-    }
+    this.conduct.begin(verb);
   }
 
   #settledOrNull(text: string | null): string | null {
     return text === null ? null : this.settled(text);
   }
 
-  #account(verb: Verb | null, accepted: boolean, excused: boolean): void {
-    this.count.add(verb, accepted);
-    if (!accepted && !excused) {
-      this.errors++;
+  #unknown(line: string): string {
+    const word = /^\S*/.exec(line)?.[0] ?? '';
+    if (word === '') {
+      return texts.emptyLine;
     }
+    if (isForeign(word)) {
+      this.#host.log.foreign(line);
+      return texts.goodbye;
+    }
+    return texts.unknownCommand;
   }
 
-  #command(verb: Verb | null, argument: string): string | null {
+  #command(verb: Verb, argument: string): string | null {
     switch (verb) {
       case 'EHLO':
       case 'HELO':
@@ -198,8 +189,6 @@ export class Dialogue {
         return texts.ok;
       case 'QUIT':
         return texts.bye;
-      default:
-        return texts.unknownCommand;
     }
   }
 
@@ -253,8 +242,9 @@ export class Dialogue {
     if (!service.offersAuth(client.tlsActive)) {
       return texts.authNeedsTls;
     }
-    if (this.helo === null) {
-      return texts.helloFirst;
+    const missing = this.#helloMissing();
+    if (missing !== null) {
+      return missing;
     }
     if (this.authentication.user !== null) {
       return texts.alreadyAuthenticated;
@@ -276,7 +266,7 @@ export class Dialogue {
 
   #bdat(argument: string): string {
     if (!this.#host.service.offersChunking) {
-      return texts.notImplemented;
+      return texts.bdatNotImplemented;
     }
     const chunk = this.mail.bdat(argument);
     if (typeof chunk === 'string') {
@@ -295,13 +285,19 @@ export class Dialogue {
   }
 
   #vrfy(argument: string): string {
-    if (this.#host.service.options.disableVrfyCommand) {
+    const { disableVrfyCommand, smtputf8Enable } = this.#host.service.options;
+    if (disableVrfyCommand) {
       return texts.vrfyDisabled;
     }
-    const address = /^<(.*)>$/.exec(argument)?.[1] ?? argument;
-    if (address === '') {
-      return texts.vrfySyntax;
+    if (argument === '') {
+      return smtputf8Enable ? texts.vrfySyntaxUtf8 : texts.vrfySyntax;
     }
-    return isAddress(address) ? texts.cannotVerify(address) : texts.badAddress;
+    const path = smtputf8Enable ? argument.replace(/\s+SMTPUTF8$/i, '') : argument;
+    const address = /^<(.*)>$/.exec(path)?.[1] ?? path;
+    if (address !== '' && isAddress(address)) {
+      return texts.cannotVerify(path);
+    }
+    this.#host.log.illegalAddress('VRFY', path);
+    return texts.badAddress;
   }
 }

@@ -6,13 +6,14 @@
  * stands in the way stops the turn, and what it had not used is kept until `work` is called again.
  */
 import type { ErrorCode } from '../errors.js';
-import { formatReply } from '../smtp/reply.js';
 import type { Wire } from '../smtp/wire.js';
 import type { TlsSnapshot } from '../snapshot.js';
+import { BareNewlines, bareLfReason } from './bare-newlines.js';
 import { ClientView } from './client-view.js';
-import { consult, type Done } from './consult.js';
-import { Dialogue, type DialogueHost } from './dialogue.js';
-import type { Answer } from './handlers.js';
+import { ask } from './consult.js';
+import { Dialogue } from './dialogue.js';
+import type { DialogueHost, Question } from './dialogue-host.js';
+import { greeting } from './greeting.js';
 import { Reception } from './reception.js';
 import type { Service } from './service.js';
 import { SessionLog } from './session-log.js';
@@ -32,6 +33,7 @@ export class Exchange implements DialogueHost {
   readonly client: ClientView;
   readonly dialogue: Dialogue;
   readonly log: SessionLog;
+  readonly bareNewlines: BareNewlines;
 
   readonly #wire: Wire;
   readonly #wake: () => void;
@@ -40,7 +42,6 @@ export class Exchange implements DialogueHost {
   #waiting = false;
   /** Sent in place of the next reply, as the last one. */
   #farewell: string | null = null;
-  #bareLfNoted = false;
 
   /** @param wake what the exchange has waited for has come, and there is something to write */
   constructor(service: Service, wire: Wire, wake: () => void) {
@@ -50,11 +51,12 @@ export class Exchange implements DialogueHost {
     this.dialogue = new Dialogue(this);
     this.client = new ClientView(wire.connection, this.dialogue, service.mode.wrappermode);
     this.log = new SessionLog(service, this.client);
+    this.bareNewlines = new BareNewlines(service, this.client.remoteAddress);
     this.#reception = new Reception({
       service,
       client: this.client,
       mail: this.dialogue.mail,
-      refusesBareLf: () => this.#refusesBareLf(),
+      bareNewlines: this.bareNewlines,
       failed: (error) => this.log.callbackFailed(error),
       wake: () => this.#contentWoke(),
     });
@@ -74,23 +76,17 @@ export class Exchange implements DialogueHost {
   /** Where the exchange stands, as `lost connection after` says it. */
   get where(): string {
     const { bytes } = this.#reception;
-    return bytes === null ? this.dialogue.where : `${this.dialogue.where} (${bytes} bytes)`;
+    const { where } = this.dialogue.conduct;
+    return bytes === null ? where : `${where} (${bytes} bytes)`;
   }
 
-  /** Says the greeting, or what the callback wants in its place. */
+  /** Says the greeting, or what has to be said in its place. */
   greet(): void {
-    const { greeting, handlers } = this.service;
-    const { onConnect } = handlers;
+    const text = this.#farewell === null ? greeting(this) : null;
     if (this.#farewell !== null) {
       this.#sayFarewell();
-    } else if (onConnect === undefined) {
-      this.#reply(greeting);
-    } else {
-      const done: Done = (reply) => (reply === undefined ? greeting : formatReply(reply));
-      const text = this.consult(() => onConnect(this.client), done);
-      if (text !== null) {
-        this.#reply(text);
-      }
+    } else if (text !== null) {
+      this.#reply(text);
     }
   }
 
@@ -159,27 +155,29 @@ export class Exchange implements DialogueHost {
   /** Ends the exchange at once; a message that was on its way will not come. */
   breakOff(farewell: string, code: ErrorCode): void {
     this.#reception.abandon(code);
+    this.dialogue.breakOff();
     this.#farewell = farewell;
     this.#sayFarewell();
   }
 
-  consult(call: () => Answer, done: Done, failed = texts.localProblem): string | null {
-    const text = consult(call, done, (error) => {
-      this.log.callbackFailed(error);
-      return failed;
+  consult(question: Question): string | null {
+    const text = ask(question, {
+      log: this.log,
+      where: this.dialogue.conduct.where,
+      open: () => this.state !== 'closing',
+      late: (value) => this.#late(value),
     });
-    if (typeof text === 'string') {
-      return text;
+    this.#waiting = text === null;
+    return text;
+  }
+
+  /** A callback has taken its time. */
+  #late(text: string): void {
+    this.#waiting = false;
+    if (this.state !== 'closing') {
+      this.#reply(this.state === 'greeting' ? text : this.dialogue.settled(text));
+      this.#wake();
     }
-    this.#waiting = true;
-    text.then((late) => {
-      this.#waiting = false;
-      if (this.state !== 'closing') {
-        this.#reply(this.state === 'greeting' ? late : this.dialogue.settled(late));
-        this.#wake();
-      }
-    });
-    return null;
   }
 
   #command(): void {
@@ -187,18 +185,29 @@ export class Exchange implements DialogueHost {
     const { dialogue } = this;
     if (this.#farewell !== null) {
       this.#sayFarewell();
-    } else if (bareLf && this.#refusesBareLf()) {
-      this.breakOff(this.#bareLfReply(), 'SMTP_PROTOCOL');
+    } else if (bareLf && this.bareNewlines.refused()) {
+      this.#refuseBareLf();
     } else if (this.#isOutOfTurn(line, from, to)) {
-      this.log.improperPipelining(dialogue.where, line.toString('latin1', from, to));
+      dialogue.refuse(line, from, to, texts.synchronization);
+      const { data, pos, end } = this.#wire.input;
+      this.log.improperPipelining(dialogue.conduct.where, data.subarray(pos, end));
       this.breakOff(texts.synchronization, 'SMTP_PROTOCOL');
     } else {
-      const text = tooLong ? dialogue.refuse(texts.lineTooLong) : dialogue.run(line, from, to);
+      const text = tooLong ? dialogue.refuseLong(line, from, to) : dialogue.run(line, from, to);
       if (text !== null) {
         this.#reply(text);
       }
+      this.#wire.input.limit = dialogue.lineLimit;
       this.#dropOrphan();
     }
+  }
+
+  /** A command that ends in a bare LF. */
+  #refuseBareLf(): void {
+    const { sender } = this.client;
+    const about = { sender: sender?.address ?? null, recipient: null };
+    this.log.rejected(this.dialogue.conduct.where, bareLfReason, about);
+    this.breakOff(this.bareNewlines.reply, 'SMTP_PROTOCOL');
   }
 
   /** Something was sent behind a command that had to be the last of its group. */
@@ -220,7 +229,7 @@ export class Exchange implements DialogueHost {
   /** Says a reply, and goes on as the dialogue or the reply wants it. */
   #reply(text: string): void {
     const { options } = this.service;
-    if (this.dialogue.errors >= options.softErrorLimit && options.errorSleepTime > 0) {
+    if (this.dialogue.conduct.errors >= options.softErrorLimit && options.errorSleepTime > 0) {
       this.#delay(text);
     } else {
       this.#say(text);
@@ -250,7 +259,8 @@ export class Exchange implements DialogueHost {
       return;
     }
     this.state = 'commands';
-    if (this.dialogue.errors >= this.service.options.hardErrorLimit) {
+    if (this.dialogue.conduct.errors >= this.service.options.hardErrorLimit) {
+      this.log.tooManyErrors(this.dialogue.conduct.where);
       this.#farewell = texts.tooManyErrors(this.service.options.myhostname);
     }
     const { action } = this.dialogue;
@@ -289,38 +299,23 @@ export class Exchange implements DialogueHost {
 
   /** Replies to content once that is due. */
   #afterContent(): void {
-    if (this.#reception.bareLfRefused) {
-      this.breakOff(this.#bareLfReply(), 'SMTP_PROTOCOL');
-      return;
-    }
+    const { bareLfRefused } = this.#reception;
     const due = this.#reception.due();
     if (due === null) {
       return;
+    }
+    if (due.refused) {
+      this.log.messageRejected(bareLfRefused ? bareLfReason : due.text);
     }
     if (due.final) {
       this.dialogue.endOfMessage(due.text);
     } else {
       this.dialogue.endOfChunk(due.text);
     }
-    this.#reply(due.text);
-  }
-
-  /** What smtpd_forbid_bare_newline says; a note is made once. */
-  #refusesBareLf(): boolean {
-    const { forbidBareNewline } = this.service.options;
-    if (this.service.bareNewlineExclusions.has(this.client.remoteAddress)) {
-      return false;
+    if (bareLfRefused) {
+      this.breakOff(due.text, 'SMTP_PROTOCOL');
+    } else {
+      this.#reply(due.text);
     }
-    const noted = forbidBareNewline === 'note' || forbidBareNewline === 'reject';
-    if (noted && !this.#bareLfNoted) {
-      this.#bareLfNoted = true;
-      this.log.bareNewline(this.dialogue.where);
-    }
-    return forbidBareNewline === 'reject';
-  }
-
-  #bareLfReply(): string {
-    const { options } = this.service;
-    return texts.bareNewline(options.forbidBareNewlineRejectCode, options.myhostname);
   }
 }

@@ -6,6 +6,7 @@
  */
 import { type ErrorCode, TlsError } from '../errors.js';
 import type { LineReader } from '../smtp/line-reader.js';
+import { type BareNewlines, bareLfReason } from './bare-newlines.js';
 import { Content } from './content.js';
 import type { SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
@@ -16,8 +17,7 @@ export interface ReceptionProps {
   readonly service: Service;
   readonly client: SmtpdSession;
   readonly mail: Transaction;
-  /** A message has a bare LF; true: it is not to be had. */
-  readonly refusesBareLf: () => boolean;
+  readonly bareNewlines: BareNewlines;
   /** Logs a failure of the callback. */
   readonly failed: (error: unknown) => void;
   /** Reading may go on, or a reply may be due. */
@@ -28,6 +28,8 @@ export interface DueReply {
   readonly text: string;
   /** The mail transaction is over. */
   readonly final: boolean;
+  /** The message itself, not a command, is refused. */
+  readonly refused: boolean;
 }
 
 export class Reception {
@@ -69,6 +71,9 @@ export class Reception {
   chunk(chunk: Chunk): void {
     this.#chunk = chunk;
     this.#left = chunk.size;
+    if (chunk.refusal !== null) {
+      this.#giveUp('the next chunk is larger than message_size_limit allows');
+    }
     if (chunk.refusal === null && this.#content === null) {
       this.#open('chunks');
     }
@@ -78,36 +83,49 @@ export class Reception {
   feed(input: LineReader): void {
     if (this.#chunk === null) {
       this.#content?.feed(input, input.end);
+      this.#checkBareLf();
       return;
     }
     const to = Math.min(input.end, input.pos + this.#left);
     this.#left -= to - input.pos;
     if (this.#chunk.refusal === null && this.#content !== null) {
       this.#content.feed(input, to);
+      this.#checkBareLf();
     } else {
       input.pos = to;
     }
     this.#endOfChunk();
   }
 
+  /** A message that is refused for a bare LF is read to its end, so that the client hears why. */
+  #checkBareLf(): void {
+    if (this.bareLfRefused) {
+      this.#content?.abandon(new TlsError({ code: 'SMTP_PROTOCOL', message: bareLfReason }));
+      this.#content?.message.discard();
+    }
+  }
+
   /** The reply that is due, once; null: not yet. */
   due(): DueReply | null {
     const chunk = this.#chunk;
     if (chunk === null) {
-      return this.#finished(this.#content?.reply ?? null);
+      return this.#bareLf() ?? this.#finished(this.#content?.reply ?? null);
     }
     if (this.#left > 0) {
       return null;
     }
     if (chunk.refusal !== null) {
       this.#chunk = null;
-      return { text: chunk.refusal, final: chunk.last };
+      return { text: chunk.refusal, final: chunk.last, refused: false };
+    }
+    if (this.bareLfRefused) {
+      return this.#finished(this.#props.bareNewlines.reply);
     }
     if (chunk.last) {
       return this.#finished(this.#content?.reply ?? null);
     }
     this.#chunk = null;
-    return { text: this.#chunkReply(chunk), final: false };
+    return this.#chunkReply(chunk);
   }
 
   /** The message that was on its way will not come. */
@@ -118,8 +136,12 @@ export class Reception {
   }
 
   #open(framing: 'dots' | 'chunks'): void {
-    const { mail: _, ...props } = this.#props;
-    this.#content = new Content({ ...props, framing });
+    const { mail: _, bareNewlines, ...props } = this.#props;
+    this.#content = new Content({
+      ...props,
+      framing,
+      refusesBareLf: () => bareNewlines.refused(),
+    });
     this.#content.begin();
   }
 
@@ -130,14 +152,19 @@ export class Reception {
   }
 
   /** A chunk in the middle of a message: acknowledged, or the end of the message's chances. */
-  #chunkReply(chunk: Chunk): string {
+  #chunkReply(chunk: Chunk): DueReply {
     const verdict = this.#content?.verdict ?? null;
     if (verdict === null || verdict.startsWith('2')) {
-      return texts.chunkOk(chunk.size);
+      return { text: texts.chunkOk(chunk.size), final: false, refused: false };
     }
     this.#props.mail.failBdat();
     this.#content = null;
-    return verdict;
+    return { text: verdict, final: false, refused: true };
+  }
+
+  #bareLf(): DueReply | null {
+    const { done = false, bareLfRefused = false } = this.#content ?? {};
+    return done && bareLfRefused ? this.#finished(this.#props.bareNewlines.reply) : null;
   }
 
   #finished(text: string | null): DueReply | null {
@@ -146,6 +173,12 @@ export class Reception {
     }
     this.#content = null;
     this.#chunk = null;
-    return { text, final: true };
+    return { text, final: true, refused: !text.startsWith('2') };
+  }
+
+  /** Nothing more of the message will be looked at. */
+  #giveUp(message: string): void {
+    this.#content?.abandon(new TlsError({ code: 'SMTP_PROTOCOL', message }));
+    this.#content = null;
   }
 }

@@ -168,7 +168,7 @@ export class Service {
   }
 }
 
-const withParameters: readonly Extension[] = ['SIZE', '8BITMIME', 'SMTPUTF8', 'DSN', 'AUTH'];
+const withParameters: readonly Extension[] = ['SMTPUTF8', 'DSN', 'AUTH'];
 
 function greeting({ banner }: ResolvedSmtpd): string {
   return `220 ${banner}\r\n`;

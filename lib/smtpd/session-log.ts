@@ -2,9 +2,17 @@
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
 import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/handshake.js';
+import { logReject } from '../log/reject.js';
+import type { Verb } from '../smtp/command.js';
 import type { CommandCount } from './command-count.js';
 import type { SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
+
+/** What a refusal is about; null: not known. */
+export interface Subject {
+  readonly sender: string | null;
+  readonly recipient: string | null;
+}
 
 const established = channel('mxtls:tls:established');
 
@@ -52,52 +60,139 @@ export class SessionLog {
   /** The client went away, or took too long, in the middle of `where`. */
   interrupted(what: 'lost connection' | 'timeout', where: string, error: TlsError | null): void {
     for (const line of error === null ? [] : libraryProblems(error)) {
-      this.#service.logger.warn(line.text);
+      this.#warn(line.text);
     }
-    const id = this.#client.queueId ?? 'NOQUEUE';
-    this.#info(`${id}: ${what} after ${where} from ${this.#client.namaddr}`);
+    this.#info(`${this.#id}: ${what} after ${where} from ${this.#client.namaddr}`);
   }
 
-  /** `improper command pipelining after EHLO from NAMADDR: MAIL FROM:<...>` */
-  improperPipelining(where: string, data: string): void {
-    this.#info(`improper command pipelining after ${where} from ${this.#client.namaddr}: ${data}`);
+  tooManyErrors(where: string): void {
+    this.#info(`${this.#id}: too many errors after ${where} from ${this.#client.namaddr}`);
+  }
+
+  /** @param data what the client had sent too early */
+  improperPipelining(where: string, data: Buffer): void {
+    const text = escaped(data);
+    this.#info(`improper command pipelining after ${where} from ${this.#client.namaddr}: ${text}`);
+  }
+
+  /** @param reply as it goes over the wire, or why there is none */
+  rejected(where: string, reply: string, about: Subject): void {
+    const { namaddr, protocol, helo } = this.#client;
+    const reason = oneLine(reply);
+    const queueId = this.#queueId;
+    logReject(this.#service.logger, {
+      ...{ queueId, where, namaddr, reason },
+      ...about,
+      ...{ protocol, helo },
+    });
+  }
+
+  /** The whole message is refused. */
+  messageRejected(reply: string): void {
+    const { sender, recipients } = this.#client;
+    const [only = null, ...others] = recipients;
+    this.rejected('END-OF-MESSAGE', reply, {
+      sender: sender?.address ?? null,
+      recipient: others.length === 0 ? (only?.address ?? null) : null,
+    });
+  }
+
+  illegalAddress(verb: Verb, path: string): void {
+    const { namaddr } = this.#client;
+    this.#warn(`Illegal address syntax from ${namaddr} in ${verb} command: ${path}`);
+  }
+
+  authFailed(mechanism: string, reason: string, username: string): void {
+    const { namaddr } = this.#client;
+    const who = `sasl_username=${username}`;
+    this.#warn(`${namaddr}: SASL ${mechanism} authentication failed: ${reason}, ${who}`);
+  }
+
+  authAborted(mechanism: string): void {
+    this.#warn(`${this.#client.namaddr}: SASL ${mechanism} authentication aborted`);
+  }
+
+  malformedBdat(argument: string): void {
+    const { namaddr } = this.#client;
+    const command = `BDAT ${argument}`.trimEnd();
+    this.#warn(`${this.#id}: malformed BDAT command syntax from ${namaddr}: ${command}`);
+  }
+
+  chunkTooBig(): void {
+    const { namaddr } = this.#client;
+    this.#warn(`${this.#id}: BDAT request from ${namaddr} exceeds message size limit`);
+  }
+
+  lineTooLong(limit: number, line: string): void {
+    const { namaddr } = this.#client;
+    this.#warn(`${namaddr}: request longer than ${limit}: ${line.slice(0, 30)}...`);
+  }
+
+  /** What came is not SMTP. */
+  foreign(line: string): void {
+    this.#warn(`non-SMTP command from ${this.#client.namaddr}: ${line.slice(0, 100)}`);
   }
 
   tooManyConnections(count: number): void {
-    this.#service.logger.warn(
-      `Connection concurrency limit exceeded: ${count} from ${this.#client.namaddr} for service smtpd`,
-    );
+    const { namaddr } = this.#client;
+    this.#warn(`Connection concurrency limit exceeded: ${count} from ${namaddr} for service smtpd`);
   }
 
   /** Before the handshake: the client has made too many already. */
   newSessionRefused(): void {
-    this.#service.logger.warn(
-      `Refusing STARTTLS request from ${this.#client.namaddr} for service smtpd`,
-    );
+    const { namaddr } = this.#client;
+    this.#warn(`Refusing STARTTLS request from ${namaddr} for service smtpd`);
   }
 
   tooManyNewSessions(count: number): void {
-    this.#service.logger.warn(newSessionRateExceeded(count, this.#client.namaddr));
+    this.#warn(newSessionRateExceeded(count, this.#client.namaddr));
   }
 
-  bareNewline(where: string): void {
-    const id = this.#client.queueId ?? 'NOQUEUE';
-    this.#info(`${id}: bare <LF> received after ${where} from ${this.#client.namaddr}`);
-  }
-
-  disconnected(count: CommandCount): void {
-    this.#info(`disconnect from ${this.#client.namaddr} ${count}`);
+  /** @param bareLf the client has sent lines that end in a bare LF, which is to be noted */
+  disconnected(count: CommandCount, bareLf: boolean): void {
+    const notes = bareLf ? ' notes=bare_lf' : '';
+    this.#info(`disconnect from ${this.#client.namaddr} ${count}${notes}`);
   }
 
   callbackFailed(error: unknown): void {
-    const id = this.#client.queueId ?? 'NOQUEUE';
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#service.logger.error(
-      `${id}: a callback failed for ${this.#client.namaddr}: ${text.replace(/\s*\n\s*/g, ' ')}`,
+      `${this.#id}: a callback failed for ${this.#client.namaddr}: ${text.replace(/\s*\n\s*/g, ' ')}`,
     );
+  }
+
+  /** A message has a name from its first recipient on. */
+  get #queueId(): string | null {
+    return this.#client.recipients.length > 0 ? this.#client.queueId : null;
+  }
+
+  get #id(): string {
+    return this.#queueId ?? 'NOQUEUE';
   }
 
   #info(text: string): void {
     this.#service.logger.info(text);
   }
+
+  #warn(text: string): void {
+    this.#service.logger.warn(text);
+  }
+}
+
+/** `554-5.7.1 two`, `554 5.7.1 lines`: `554 5.7.1 two lines`. */
+function oneLine(reply: string): string {
+  const [first = '', ...more] = reply.trimEnd().split('\r\n');
+  const status = /^\d{3}[- ](?:\d\.\d+\.\d+ )?/;
+  return [first.replace(/^(\d{3})-/, '$1 '), ...more.map((line) => line.replace(status, ''))].join(
+    ' ',
+  );
+}
+
+const escapes: Readonly<Record<string, string>> = { '\r': '\\r', '\n': '\\n', '\t': '\\t' };
+
+/** At most a hundred bytes, control characters as C writes them. */
+function escaped(data: Buffer): string {
+  return data
+    .toString('latin1', 0, 100)
+    .replace(/[^ -~]/g, (c) => escapes[c] ?? `\\${c.charCodeAt(0).toString(8).padStart(3, '0')}`);
 }

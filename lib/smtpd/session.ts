@@ -12,8 +12,8 @@ import { Exchange } from './exchange.js';
 import type { Service } from './service.js';
 import * as texts from './texts.js';
 
-/** Milliseconds that a client has for its end of the connection after our last word. */
-const lingerTime = 10_000;
+/** Milliseconds that a client has for its end of the connection after our last word, whatever it still says. */
+const lingerTime = 2000;
 
 export class Session implements ConnectionOwner {
   readonly #service: Service;
@@ -27,6 +27,9 @@ export class Session implements ConnectionOwner {
   #peerEnded = false;
   /** It is among the connections of its address. */
   #counted: boolean;
+  /** The service ends: nobody is waited for who has nothing half done. */
+  #hurried = false;
+  #lingering = false;
 
   /** @param ended called once, when the connection is closed */
   constructor(service: Service, connection: NativeConnection, ended: (session: Session) => void) {
@@ -50,9 +53,13 @@ export class Session implements ConnectionOwner {
 
   /** Ends the session as soon as nothing is half done. */
   shutdown(): void {
+    this.#hurried = true;
     this.#exchange.finish(texts.shuttingDown(this.#service.options.myhostname));
     if (this.#state === 'open') {
       this.#settle();
+    } else {
+      // A handshake, or the look-up of a name, that goes on may come to its end and hear the 421.
+      setTimeout(() => this.#state !== 'open' && this.destroy(), lingerTime).unref();
     }
   }
 
@@ -138,8 +145,8 @@ export class Session implements ConnectionOwner {
     const written = this.#wire.flush();
     if (written && state === 'starttls') {
       this.#startHandshake();
-    } else if (written && state === 'closing') {
-      this.#part();
+    } else if (state === 'closing') {
+      this.#leave(written);
     } else if (this.#peerEnded && !this.#exchange.busy) {
       this.#interrupted('lost connection', null);
       this.#exchange.breakOff('', 'LOST_CONNECTION');
@@ -151,15 +158,25 @@ export class Session implements ConnectionOwner {
   }
 
   /**
-   * After QUIT the connection is closed at once, as Postfix does (`tls_fast_shutdown_enable`): the
-   * client has said that it says nothing more. A client that was cut short may still be sending, and
-   * closing on unread bytes is a reset, which could take our last words with it.
+   * The last word is said; `written`: it is on its way. After QUIT the connection is closed at once, as
+   * Postfix does (`tls_fast_shutdown_enable`): the client has said that it says nothing more. A client
+   * that was cut short may still be sending, and closing on unread bytes is a reset, which could take
+   * our last words with it.
    */
-  #part(): void {
-    if (this.#exchange.dialogue.where === 'QUIT' && this.#wire.input.buffered === 0) {
+  #leave(written: boolean): void {
+    if (
+      written &&
+      this.#exchange.dialogue.conduct.where === 'QUIT' &&
+      this.#wire.input.buffered === 0
+    ) {
       this.#wire.finish();
-    } else {
-      this.#wire.setTimeout(Math.min(this.#service.options.timeout, lingerTime));
+      return;
+    }
+    if (!this.#lingering && (written || this.#hurried)) {
+      this.#lingering = true;
+      this.#wire.setDeadline(lingerTime, 0);
+    }
+    if (written) {
       this.#wire.end();
     }
   }
@@ -238,7 +255,8 @@ export class Session implements ConnectionOwner {
     }
     this.#state = 'closed';
     this.#exchange.breakOff('', 'LOST_CONNECTION');
-    this.#exchange.log.disconnected(this.#exchange.dialogue.count);
+    const { dialogue, log, bareNewlines } = this.#exchange;
+    log.disconnected(dialogue.conduct.count, bareNewlines.noted);
     this.#wire.connection.owner = null;
     this.#ended(this);
   }

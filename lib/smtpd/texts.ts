@@ -17,6 +17,10 @@ export const bye = line(221, '2.0.0', 'Bye');
 export const readyForTls = line(220, '2.0.0', 'Ready to start TLS');
 
 export const unknownCommand = line(500, '5.5.2', 'Error: command not recognized');
+export const emptyLine = line(500, '5.5.2', 'Error: bad syntax');
+export const badUtf8 = line(500, '5.5.2', 'Error: bad UTF-8 syntax');
+/** To a client that speaks another protocol. */
+export const goodbye = line(221, '2.7.0', 'Error: I can break rules, too. Goodbye.');
 export const lineTooLong = line(500, '5.5.2', 'Error: line too long');
 export const notImplemented = line(502, '5.5.1', 'Error: command not implemented');
 export const heloSyntax = line(501, null, 'Syntax: HELO hostname');
@@ -26,10 +30,14 @@ export const dataSyntax = line(501, '5.5.4', 'Syntax: DATA');
 export const rsetSyntax = line(501, '5.5.4', 'Syntax: RSET');
 
 export const vrfySyntax = line(501, '5.5.4', 'Syntax: VRFY address');
+export const vrfySyntaxUtf8 = line(501, '5.5.4', 'Syntax: VRFY address [SMTPUTF8]');
 export const vrfyDisabled = line(502, '5.5.1', 'VRFY command is disabled');
 export const badAddress = line(501, '5.1.3', 'Bad recipient address syntax');
-export const bdatSyntax = line(501, '5.5.4', 'Syntax: BDAT count [LAST]');
-export const afterBdat = line(503, '5.5.1', 'Error: not allowed after BDAT');
+// Where a chunk may follow that cannot be told from commands the connection ends (521).
+export const bdatSyntax = line(521, '5.5.4', 'Syntax: BDAT count [LAST]');
+export const bdatNotImplemented = line(521, '5.5.1', 'Error: command not implemented');
+export const rcptAfterBdat = line(503, '5.5.1', 'Error: RCPT after BDAT');
+export const dataAfterBdat = line(503, '5.5.1', 'Error: DATA after BDAT');
 export const helloFirst = line(503, '5.5.1', 'Error: send HELO/EHLO first');
 export const synchronization = line(554, '5.5.0', 'Error: SMTP protocol synchronization');
 
@@ -42,13 +50,8 @@ export const authNeedsTls = line(
 );
 export const alreadyAuthenticated = line(503, '5.5.1', 'Error: already authenticated');
 export const authInTransaction = line(503, '5.5.1', 'Error: MAIL transaction in progress');
-export const authMechanism = line(
-  535,
-  '5.7.8',
-  'Error: authentication failed: Invalid authentication mechanism',
-);
 export const authAborted = line(501, '5.7.0', 'Authentication aborted');
-export const authFailed = line(535, '5.7.8', 'Error: authentication failed');
+export const responseTooLong = line(500, '5.5.6', 'SASL response limit exceeded');
 export const authOk = line(235, '2.7.0', 'Authentication successful');
 export const authTrouble = line(454, '4.7.0', 'Temporary authentication failure');
 
@@ -62,6 +65,7 @@ export const needRcpt = line(503, '5.5.1', 'Error: need RCPT command');
 export const noRecipients = line(554, '5.5.1', 'Error: no valid recipients');
 export const tooManyRecipients = line(452, '4.5.3', 'Error: too many recipients');
 export const sizeExceedsLimit = line(552, '5.3.4', 'Message size exceeds fixed limit');
+export const chunkTooBig = line(552, '5.3.4', 'Chunk exceeds message size limit');
 export const messageTooBig = line(552, '5.3.4', 'Error: message file too big');
 /** A callback threw. */
 export const localProblem = line(451, '4.3.0', 'Error: local problem, try again later');
@@ -72,6 +76,10 @@ export function chunkOk(bytes: number): string {
 
 export function chunkDiscarded(bytes: number): string {
   return `551 5.0.0 Discarded ${bytes} bytes after earlier error\r\n`;
+}
+
+export function authFailed(reason: string): string {
+  return line(535, '5.7.8', `Error: authentication failed: ${reason}`);
 }
 
 /** VRFY neither confirms nor denies. */
@@ -87,8 +95,9 @@ export function bareNewline(code: number, myhostname: string): string {
   return line(code, `${Math.floor(code / 100)}.5.2`, `${myhostname} Error: bare <LF> received`);
 }
 
-export function queuedAs(queueId: string): string {
-  return `250 2.0.0 Ok: queued as ${queueId}\r\n`;
+/** @param bytes of a message that came in chunks; null for DATA */
+export function queuedAs(queueId: string, bytes: number | null): string {
+  return `250 2.0.0 Ok: ${bytes === null ? '' : `${bytes} bytes `}queued as ${queueId}\r\n`;
 }
 
 export function timeoutExceeded(myhostname: string): string {

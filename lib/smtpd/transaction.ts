@@ -1,10 +1,17 @@
 /**
  * A mail transaction of the smtpd engine: MAIL, RCPT, and the way into DATA or BDAT.
  */
-import { isReply, parseMail, parseRcpt, type Recipient, type Sender } from '../smtp/envelope.js';
+import {
+  isBadAddress,
+  isReply,
+  parseMail,
+  parseRcpt,
+  type Recipient,
+  type Sender,
+} from '../smtp/envelope.js';
 import { nextQueueId } from '../smtp/queue-id.js';
 import { formatReply, type Reply } from '../smtp/reply.js';
-import type { DialogueHost } from './dialogue.js';
+import type { DialogueHost } from './dialogue-host.js';
 import * as texts from './texts.js';
 
 /** What BDAT announced (RFC 3030). */
@@ -24,6 +31,8 @@ export class Transaction {
   /** BDAT has begun; `failed`: nothing more of this message is of use. */
   #bdat: 'none' | 'going' | 'failed' = 'none';
   #overshoot = 0;
+  /** Bytes of chunks. */
+  #bdatBytes = 0;
 
   constructor(host: DialogueHost) {
     this.#host = host;
@@ -52,20 +61,31 @@ export class Transaction {
       service.options.strictRfc821Envelopes,
     );
     if (isReply(sender)) {
-      return formatReply(sender);
+      return this.#malformed('MAIL', argument, sender);
     }
+    const about = { sender: sender.address, recipient: null };
     const limit = service.options.messageSizeLimit;
     if (limit > 0 && sender.size !== null && sender.size > limit) {
+      this.#host.log.rejected('MAIL', texts.sizeExceedsLimit, about);
       return texts.sizeExceedsLimit;
     }
     const { onMail } = service.handlers;
     if (onMail === undefined) {
       return this.#begin(sender, undefined);
     }
-    return this.#host.consult(
-      () => onMail(client, sender),
-      (reply) => this.#begin(sender, reply),
-    );
+    return this.#host.consult({
+      call: () => onMail(client, sender),
+      done: (reply) => this.#begin(sender, reply),
+      failed: texts.localProblem,
+      about,
+    });
+  }
+
+  #malformed(verb: 'MAIL' | 'RCPT', argument: string, problem: Reply): string {
+    if (isBadAddress(problem)) {
+      this.#host.log.illegalAddress(verb, argument.slice(argument.indexOf(':') + 1).trim());
+    }
+    return formatReply(problem);
   }
 
   #begin(sender: Sender, reply: Reply | undefined): string {
@@ -73,6 +93,7 @@ export class Transaction {
       this.sender = sender;
       this.queueId = nextQueueId();
       this.#overshoot = 0;
+      this.#bdatBytes = 0;
     }
     return reply === undefined ? texts.senderOk : formatReply(reply);
   }
@@ -83,14 +104,14 @@ export class Transaction {
       return texts.needMail;
     }
     if (this.#bdat !== 'none') {
-      return texts.afterBdat;
+      return texts.rcptAfterBdat;
     }
     const { options } = service;
     const offered = service.extensions(client.tlsActive);
     const { smtputf8 } = this.sender;
     const recipient = parseRcpt(argument, offered, smtputf8, options.strictRfc821Envelopes);
     if (isReply(recipient)) {
-      return formatReply(recipient);
+      return this.#malformed('RCPT', argument, recipient);
     }
     if (this.recipients.length >= service.options.recipientLimit) {
       this.#overshoot++;
@@ -100,10 +121,12 @@ export class Transaction {
     if (onRcpt === undefined) {
       return this.#add(recipient, undefined);
     }
-    return this.#host.consult(
-      () => onRcpt(client, recipient),
-      (reply) => this.#add(recipient, reply),
-    );
+    return this.#host.consult({
+      call: () => onRcpt(client, recipient),
+      done: (reply) => this.#add(recipient, reply),
+      failed: texts.localProblem,
+      about: { sender: this.sender.address, recipient: recipient.address },
+    });
   }
 
   #add(recipient: Recipient, reply: Reply | undefined): string {
@@ -121,16 +144,17 @@ export class Transaction {
 
   /** Null: content may come. */
   data(argument: string): string | null {
-    if (argument !== '') {
-      return texts.dataSyntax;
+    if (this.#bdat !== 'none') {
+      return texts.dataAfterBdat;
     }
-    return this.#bdat === 'none' ? this.#contentRefusal() : texts.afterBdat;
+    return this.#contentRefusal() ?? (argument === '' ? null : texts.dataSyntax);
   }
 
   /** The chunk that follows, or the reply to a command that announces none. */
   bdat(argument: string): Chunk | string {
     const match = /^(\d{1,15})(?:\s+(LAST))?$/i.exec(argument);
     if (match === null) {
+      this.#host.log.malformedBdat(argument);
       return texts.bdatSyntax;
     }
     const size = Number(match[1]);
@@ -138,11 +162,23 @@ export class Transaction {
     if (this.#bdat === 'failed') {
       return { size, last, refusal: texts.chunkDiscarded(size) };
     }
-    const refusal = this.#contentRefusal();
+    const refusal = this.#contentRefusal() ?? this.#chunkRefusal(size);
     if (refusal === null) {
       this.#bdat = 'going';
     }
     return { size, last, refusal };
+  }
+
+  /** The message would be too large with this chunk. */
+  #chunkRefusal(size: number): string | null {
+    const limit = this.#host.service.options.messageSizeLimit;
+    this.#bdatBytes += size;
+    if (limit === 0 || this.#bdatBytes <= limit) {
+      return null;
+    }
+    this.#bdat = 'failed';
+    this.#host.log.chunkTooBig();
+    return texts.chunkTooBig;
   }
 
   #contentRefusal(): string | null {

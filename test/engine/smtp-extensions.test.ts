@@ -243,7 +243,7 @@ describe('AUTH', () => {
         status: 'deferred',
         dsn: '4.7.8',
         reply:
-          'SASL authentication failed; server 127.0.0.1[127.0.0.1] said: 535 5.7.8 Error: authentication failed',
+          'SASL authentication failed; server 127.0.0.1[127.0.0.1] said: 535 5.7.8 Error: authentication failed: (reason unavailable)',
       },
     ]);
     expect(lines.all.join()).not.toMatch(/wr0ng|AHVzZXI/);

@@ -62,7 +62,7 @@ describe('replies of callbacks', () => {
     const client = await RawClient.connect(port);
     expect(await client.rest()).toBe('554 5.7.1 mx.example.com no service\r\n');
     client.end();
-    expect(await lines.line(/^disconnect/)).toBe('disconnect from unknown[127.0.0.1] commands=0');
+    expect(await lines.line(/^disconnect/)).toBe('disconnect from unknown[127.0.0.1] commands=0/0');
   });
 
   test('onConnect may take its time; what the client has said meanwhile is not lost', async () => {
@@ -264,7 +264,7 @@ describe('the message', () => {
     expect(await lines.line(/lost connection/)).toMatch(
       /^[0-9A-F]+: lost connection after DATA \(\d+ bytes\) from unknown\[127\.0\.0\.1\]$/,
     );
-    expect(await lines.line(/^disconnect/)).toContain('mail=1 rcpt=1 commands=2');
+    expect(await lines.line(/^disconnect/)).toContain('mail=1 rcpt=1 data=0/1 commands=2/3');
   });
 
   test('a message can be iterated once', async () => {

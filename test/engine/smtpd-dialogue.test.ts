@@ -1,69 +1,13 @@
-/** Transcripts of the smtpd engine in plaintext: each reply of spec server.md and of Postfix's smtpd. */
+/** Mail through the smtpd engine in plaintext. What it replies to what is in `transcripts.test.ts`. */
 import { describe, expect, test } from 'vitest';
-import { certificate } from '../helpers/certificates.js';
 import { RawClient } from '../helpers/raw-client.js';
 import { startSmtpd } from '../helpers/servers.js';
-
-const tls = { securityLevel: 'may', chainFiles: [certificate('ecdsa').chainFile] } as const;
 
 describe('greeting and hello', () => {
   test('greets with the banner', async () => {
     const { port } = await startSmtpd({ mailName: 'tester' });
     const client = await RawClient.connect(port);
     expect(await client.reply()).toBe('220 mx.example.com ESMTP tester');
-  });
-
-  test('EHLO lists the extensions in Postfix order, STARTTLS where TLS is in use', async () => {
-    const { port } = await startSmtpd({ tls });
-    const client = await RawClient.greeted(port);
-    expect(await client.command('EHLO client.example')).toBe(
-      [
-        '250-mx.example.com',
-        '250-PIPELINING',
-        '250-SIZE 10240000',
-        '250-VRFY',
-        '250-STARTTLS',
-        '250-ENHANCEDSTATUSCODES',
-        '250-8BITMIME',
-        '250-DSN',
-        '250-SMTPUTF8',
-        '250 CHUNKING',
-      ].join('\n'),
-    );
-  });
-
-  test('without TLS no STARTTLS is offered, and the command is not implemented', async () => {
-    const { port } = await startSmtpd();
-    const client = await RawClient.greeted(port);
-    expect(await client.command('EHLO client.example')).not.toContain('STARTTLS');
-    expect(await client.command('STARTTLS')).toBe('502 5.5.1 Error: command not implemented');
-  });
-
-  test.each([
-    ['HELO client.example', '250 mx.example.com'],
-    ['HELO', '501 Syntax: HELO hostname'],
-    ['EHLO', '501 Syntax: EHLO hostname'],
-    ['ehlo ', '501 Syntax: EHLO hostname'],
-    ['NOOP', '250 2.0.0 Ok'],
-    ['NOOP whatever', '250 2.0.0 Ok'],
-    ['RSET', '250 2.0.0 Ok'],
-    ['RSET now', '501 5.5.4 Syntax: RSET'],
-    ['QUIT', '221 2.0.0 Bye'],
-    ['FOO', '500 5.5.2 Error: command not recognized'],
-    ['', '500 5.5.2 Error: command not recognized'],
-    ['MAIL', '501 5.5.4 Syntax: MAIL FROM:<address>'],
-    ['MAIL FROM:<a@example.com>', '250 2.1.0 Ok'],
-    ['MAIL FROM:<>', '250 2.1.0 Ok'],
-    ['MAIL FROM:<a@example.com> SIZE=10240001', '552 5.3.4 Message size exceeds fixed limit'],
-    ['MAIL FROM:<a@example.com> FOO', '555 5.5.4 Unsupported option: FOO'],
-    ['RCPT TO:<b@example.com>', '503 5.5.1 Error: need MAIL command'],
-    ['DATA', '503 5.5.1 Error: need RCPT command'],
-    ['DATA now', '501 5.5.4 Syntax: DATA'],
-    ['STARTTLS now', '501 5.5.4 Syntax: STARTTLS'],
-  ])('%s: %s', async (command, reply) => {
-    const { port } = await startSmtpd({ tls });
-    const client = await RawClient.greeted(port);
-    expect(await client.command(command)).toBe(reply);
   });
 
   test('a line beyond line_length_limit is refused, and the dialogue goes on', async () => {
@@ -221,29 +165,5 @@ describe('mail transaction', () => {
     const wire = lines.map((line) => `.${line}`).join('');
     expect(await client.command(`${wire}.`)).toMatch(/^250 /);
     expect(received[0]?.content.equals(Buffer.from(lines.join('')))).toBe(true);
-  });
-});
-
-describe('mandatory TLS', () => {
-  const encrypt = { ...tls, securityLevel: 'encrypt' } as const;
-
-  test.each([
-    'MAIL FROM:<a@example.org>',
-    'RCPT TO:<b@example.com>',
-    'DATA',
-    'RSET',
-    'VRFY x',
-    'AUTH PLAIN',
-  ])('%s has to wait for STARTTLS', async (command) => {
-    const { port } = await startSmtpd({ tls: encrypt });
-    const client = await RawClient.greeted(port);
-    expect(await client.command(command)).toBe('530 5.7.0 Must issue a STARTTLS command first');
-  });
-
-  test('HELO, EHLO, NOOP, QUIT and what is no command do not', async () => {
-    const { port } = await startSmtpd({ tls: encrypt });
-    const client = await RawClient.greeted(port);
-    const replies = await client.commands('HELO x', 'EHLO x', 'NOOP', 'FOO', 'QUIT');
-    expect(replies.map((reply) => reply.slice(0, 3))).toEqual(['250', '250', '250', '500', '221']);
   });
 });

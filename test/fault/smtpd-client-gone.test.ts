@@ -64,10 +64,10 @@ describe('lost connection', () => {
     expect(smtpd.connections).toBe(0);
   });
 
-  test('the queue id is told when there is a transaction', async () => {
+  test('the queue id is told when there is a recipient', async () => {
     const { port, lines } = await startSmtpd();
     const client = await RawClient.greeted(port);
-    await client.command('MAIL FROM:<a@example.org>');
+    await client.commands('MAIL FROM:<a@example.org>', 'RCPT TO:<b@example.com>');
     client.end();
     expect(await lines.line(/lost connection/)).toMatch(/^[0-9A-F]{6,}: /);
   });

@@ -17,12 +17,13 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { certificate, type KeyAlgorithm } from './certificates.js';
 import { forgetDirectory, inDebian13, runInDebian13 } from './debian13.js';
+import { dovecotAuth, type IsPassword } from './dovecot-auth.js';
 import { Lines } from './lines.js';
 
 const nobody = 65534;
@@ -55,6 +56,10 @@ export interface PostfixOptions {
   readonly transport: Readonly<Record<string, string>>;
   /** Further lines of main.cf. */
   readonly main: Readonly<Record<string, string>>;
+  /** More smtpds, by name, with parameters of their own. */
+  readonly smtpds?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** What a password has to be to let a user in; without it there is no AUTH. */
+  readonly isPassword?: IsPassword;
 }
 
 export class Postfix {
@@ -64,6 +69,8 @@ export class Postfix {
   readonly lines = new Lines();
 
   readonly #directory = mkdtempSync(join(tmpdir(), 'mxtls-postfix-'));
+  readonly #ports = new Map<string, number>();
+  #auth: Server | null = null;
   #end: () => void = () => undefined;
   #ended: Promise<void> = Promise.resolve();
 
@@ -76,6 +83,11 @@ export class Postfix {
     const { address, port } = await freePlace();
     const postfix = new Postfix(address, port);
     try {
+      const names = Object.keys(options.smtpds ?? {});
+      const ports = await freePorts(address, names.length);
+      for (const [i, name] of names.entries()) {
+        postfix.#ports.set(name, ports[i] ?? 0);
+      }
       postfix.#configure(options);
       await postfix.#run();
     } catch (error) {
@@ -88,6 +100,11 @@ export class Postfix {
   /** `[address]:port` of its smtpd. */
   get nexthop(): string {
     return `[${this.address}]:${this.port}`;
+  }
+
+  /** The port of one of `smtpds`. */
+  portOf(name: string): number {
+    return this.#ports.get(name) ?? 0;
   }
 
   /** Hands a message to sendmail(1). */
@@ -107,6 +124,7 @@ export class Postfix {
   async stop(): Promise<void> {
     this.#end();
     await this.#ended;
+    this.#auth?.close();
     forgetDirectory(this.#directory);
     rmSync(this.#directory, { recursive: true });
   }
@@ -115,7 +133,7 @@ export class Postfix {
     return join(this.#directory, ...parts);
   }
 
-  #configure({ keys, mailboxes, transport, main }: PostfixOptions): void {
+  #configure({ keys, mailboxes, transport, main, smtpds, isPassword }: PostfixOptions): void {
     chmodSync(this.#directory, 0o755);
     for (const folder of ['etc', 'spool', 'data', 'mail']) {
       mkdirSync(this.#file(folder));
@@ -123,6 +141,9 @@ export class Postfix {
     chownSync(this.#file('mail'), nobody, nobody);
     for (const key of keys) {
       copyFileSync(certificate(key).chainFile, this.#file('etc', `${key}.pem`));
+    }
+    if (isPassword !== undefined) {
+      this.#auth = dovecotAuth(this.#file('auth'), isPassword);
     }
     const boxes = mailboxes.map((address) => `{ ${address} = ${address}/ }`);
     const routes = Object.entries(transport).map(([domain, hop]) => `{ ${domain} = smtp:${hop} }`);
@@ -150,12 +171,17 @@ export class Postfix {
       smtpd_tls_loglevel: '1',
       smtp_tls_security_level: 'encrypt',
       smtp_tls_loglevel: '1',
+      smtpd_sasl_type: 'dovecot',
+      smtpd_sasl_path: this.#file('auth'),
       ...main,
     };
     const lines = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(this.#file('etc', 'main.cf'), lines.join(''));
-    const smtpd = `${this.address}:${this.port} inet n - n - - smtpd\n`;
-    writeFileSync(this.#file('etc', 'master.cf'), smtpd + services);
+    const others = Object.entries(smtpds ?? {}).map(([name, own]) =>
+      smtpdService(`${this.address}:${this.portOf(name)}`, own),
+    );
+    const smtpd = smtpdService(`${this.address}:${this.port}`, {});
+    writeFileSync(this.#file('etc', 'master.cf'), smtpd + others.join('') + services);
   }
 
   /** Resolves when it listens. */
@@ -182,14 +208,32 @@ export class Postfix {
   }
 }
 
+/** A line of master.cf. */
+function smtpdService(place: string, parameters: Readonly<Record<string, string>>): string {
+  const options = Object.entries(parameters).map(
+    ([name, value]) => `\n  -o { ${name} = ${value} }`,
+  );
+  return `${place} inet n - n - - smtpd${options.join('')}\n`;
+}
+
 /** A loopback address chosen by chance, and a port there chosen by the kernel. */
 async function freePlace(): Promise<{ readonly address: string; readonly port: number }> {
   const byte = (): number => 2 + Math.floor(Math.random() * 250);
   const address = `127.${byte()}.${byte()}.${byte()}`;
-  const server = createServer().listen(0, address);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
+  const [port = 0] = await freePorts(address, 1);
   return { address, port };
+}
+
+/** Different ones. */
+async function freePorts(address: string, count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, address));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(
+    servers.map(async (server) => {
+      server.close();
+      await once(server, 'close');
+    }),
+  );
+  return ports;
 }

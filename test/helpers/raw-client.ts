@@ -15,8 +15,8 @@ export class RawClient {
     this.attach(socket);
   }
 
-  static async connect(port: number): Promise<RawClient> {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  static async connect(port: number, host = '127.0.0.1'): Promise<RawClient> {
+    const socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
     await once(socket, 'connect');
     return new RawClient(socket);
   }
@@ -42,8 +42,15 @@ export class RawClient {
     socket.on('error', end);
   }
 
-  send(text: string | Buffer): void {
+  /** @param more what is sent next leaves in the same write */
+  send(text: string | Buffer, more = false): void {
+    if (more && this.socket.writableCorked === 0) {
+      this.socket.cork();
+    }
     this.socket.write(text);
+    if (!more && this.socket.writableCorked > 0) {
+      this.socket.uncork();
+    }
   }
 
   /** Half-close. */
@@ -78,6 +85,13 @@ export class RawClient {
     return found[0].trimEnd().replace(/\r\n/g, '\n');
   }
 
+  /** The next line of a reply. */
+  async line(): Promise<string> {
+    const found = await this.#until(() => /^.*\r\n/.exec(this.#text));
+    this.#text = this.#text.slice(found[0].length);
+    return found[0].slice(0, -2);
+  }
+
   /** All that comes until the server ends. */
   async rest(): Promise<string> {
     await this.#until(() => (this.#ended ? true : null));
@@ -86,6 +100,14 @@ export class RawClient {
     return text;
   }
 
+  take(): string {
+    const t = this.#text;
+    this.#text = '';
+    return t;
+  }
+  get isEnded(): boolean {
+    return this.#ended;
+  }
   async #until<T>(check: () => T | null): Promise<T> {
     for (;;) {
       const found = check();

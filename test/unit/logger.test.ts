@@ -113,6 +113,7 @@ test('channel names are listed', () => {
     'mxtls:tls:established',
     'mxtls:tls:failed',
     'mxtls:smtp:delivery',
+    'mxtls:smtpd:reject',
     'mxtls:log',
   ]);
 });

@@ -17,7 +17,7 @@ describe('CommandCount', () => {
   });
 
   test('nothing at all', () => {
-    expect(String(new CommandCount())).toBe('commands=0');
+    expect(String(new CommandCount())).toBe('commands=0/0');
   });
 });
 
