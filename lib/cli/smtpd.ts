@@ -2,7 +2,6 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { constants } from 'node:os';
-import { setTimeout } from 'node:timers/promises';
 import type { ParameterOptions } from '../config/from-parameters.js';
 import { TlsError } from '../errors.js';
 import type { Smtpd } from '../server.js';
@@ -12,9 +11,8 @@ import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { firstSignal } from './signals.js';
-import { type Access, accessFor, refusalLine } from './smtpd-access.js';
+import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, openMaildir } from './smtpd-store.js';
-import { Work } from './smtpd-work.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
        [-c DIR] [-o NAME=VALUE ...]
@@ -49,9 +47,6 @@ Examples:
   mxtls smtpd --listen 0.0.0.0:465 --maildir /var/mail/example --domain example.com \\
       -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
 `;
-
-/** Milliseconds that clients have to hang up after a 421. */
-const farewellTime = 2000;
 
 interface Service {
   readonly connectionLimit: number | null;
@@ -121,20 +116,11 @@ async function serve({
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const mail = maildir === null ? null : await openMaildir(maildir);
-  const work = new Work();
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
-    onRcpt: (session, recipient) => {
-      const refusal = access(session.remoteAddress, recipient);
-      if (refusal !== undefined) {
-        logger.info(refusalLine(session, recipient, refusal));
-      }
-      return refusal;
-    },
-    onData: work.counting(
-      mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
-    ),
+    onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
+    onData: mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
   });
   const signal = firstSignal();
   try {
@@ -146,15 +132,8 @@ async function serve({
     }
     logger.info(`${await signal}: ending; connections open: ${smtpd.connections}`);
   } finally {
-    await close(smtpd, work);
+    await smtpd.close();
   }
-}
-
-/** Messages are received to their end; a client that was told goodbye and stays holds up nobody. */
-async function close(smtpd: Smtpd, work: Work): Promise<void> {
-  const left = work.done().then(() => setTimeout(farewellTime, undefined, { ref: false }));
-  await Promise.race([smtpd.close(), left]);
-  await smtpd.close(true);
 }
 
 /** Listens on all addresses of the host. */
