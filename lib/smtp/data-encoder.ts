@@ -3,10 +3,12 @@
  *
  * A bare LF is read as a line end (files have them); a stray CR becomes a blank, so that nothing
  * sent can be taken for a line end by a lenient server (SMTP smuggling, outgoing side,
- * CVE-2023-51764). A chunk that needs nothing leaves as it is, uncopied.
+ * CVE-2023-51764). So does a NUL, which no message may have (RFC 5322 section 2.3, RFC 6152 section 3)
+ * and which some servers drop: CRLF NUL . CRLF. A chunk that needs nothing leaves as it is, uncopied.
  */
 import { OutputBuffer } from './output-buffer.js';
 
+const NUL = 0;
 const LF = 10;
 const CR = 13;
 const DOT = 46;
@@ -45,11 +47,12 @@ export class DataEncoder {
     this.#lineLimit = limit === 1 ? 2 : limit; // the blank of a continuation needs company
   }
 
-  /** The next part of the message as it goes over the wire; valid as long as `chunk` is. */
-  push(chunk: Buffer): Buffer {
-    if (chunk.length === 0) {
+  /** The next part of the message as it goes over the wire; valid as long as `part` is. */
+  push(part: Buffer): Buffer {
+    if (part.length === 0) {
       return nothing;
     }
+    const chunk = part.includes(NUL) ? withoutNul(part) : part;
     if (this.#pendingCr || (this.#dots && this.#column === 0 && chunk[0] === DOT)) {
       return this.#rewrite(chunk);
     }
@@ -179,4 +182,12 @@ export class DataEncoder {
     this.#column = at - lineStart;
     return at;
   }
+}
+
+function withoutNul(part: Buffer): Buffer {
+  const chunk = Buffer.from(part);
+  for (let at = chunk.indexOf(NUL); at >= 0; at = chunk.indexOf(NUL, at + 1)) {
+    chunk[at] = BLANK;
+  }
+  return chunk;
 }

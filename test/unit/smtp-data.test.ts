@@ -233,6 +233,8 @@ describe.each([
     ['a\r\r\nb', 'a \r\nb\r\n.\r\n'],
     ['\r.\r', ' . \r\n.\r\n'],
     ['a\n\r.\n', 'a\r\n .\r\n.\r\n'],
+    ['a\n\0.\n\0', 'a\r\n .\r\n \r\n.\r\n'],
+    ['a\n.\0\n', 'a\r\n.. \r\n.\r\n'],
   ])('%j leaves as %j', (text, wire) => {
     expect(encode(split(text))).toBe(wire);
   });
