@@ -83,6 +83,18 @@ export class Smtpd {
   }
 
   /**
+   * Takes the certificates out of service, because a key has come into wrong hands for example: from now on STARTTLS
+   * is answered with a 454, and a client of a wrappermode listener is dropped. STARTTLS is still offered, as Postfix
+   * does, so that mail waits for new certificates instead of going without TLS. What is in TLS already goes on.
+   */
+  withdrawCertificates(): void {
+    this.#logger.warn('certificates withdrawn: no TLS until there are new ones');
+    for (const listener of this.#listeners) {
+      listener.withdrawContext();
+    }
+  }
+
+  /**
    * The Received: header for a session's message, ready to be put before its content; what it tells
    * of TLS and client is up to `tls.receivedHeader` and `hideClientSession`.
    */

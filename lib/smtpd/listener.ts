@@ -82,6 +82,11 @@ export class Listener implements ListenerOwner, SmtpdListener {
     return this.#native.port;
   }
 
+  /** Nobody gets TLS any more until there is another context. */
+  withdrawContext(): void {
+    this.#service.context = null;
+  }
+
   close(): void {
     this.#native.close();
     this.#events.closed(this);
@@ -99,9 +104,15 @@ export class Listener implements ListenerOwner, SmtpdListener {
 
   /** Before a handshake costs anything. */
   onAdmit(address: string): boolean {
-    const { logger, newSessions, connections } = this.#service;
+    const { logger, newSessions, connections, context } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
+    if (context === null) {
+      logger.info(`connect from ${namaddr}`);
+      logger.warn(texts.wrappermodeDropped(namaddr));
+      logger.info(`disconnect from ${namaddr} commands=0/0`);
+      return false;
+    }
     if (newSessions.exceeded(client)) {
       logger.warn(`Refusing TLS service request from ${namaddr} for service smtpd`);
       return false;

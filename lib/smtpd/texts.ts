@@ -129,3 +129,9 @@ export function shuttingDown(myhostname: string): string {
 export function clientCertProblem(myhostname: string, problem: string): string {
   return line(421, '4.7.1', `${myhostname} Error: ${problem}`);
 }
+
+/** In the log, of a client that gets nothing at all. */
+export function wrappermodeDropped(namaddr: string): string {
+  const why = 'TLS context initialization failed. For details see earlier warnings in your logs.';
+  return `Wrapper-mode request dropped from ${namaddr} for service smtpd. ${why}`;
+}

@@ -172,6 +172,38 @@ describe('wrappermode', () => {
   });
 });
 
+describe('certificates that are withdrawn', () => {
+  test('a client of a wrappermode listener hears not a byte', async () => {
+    const { smtpd, port, lines } = await startSmtpd({ tls }, { wrappermode: true });
+    smtpd.withdrawCertificates();
+    const client = await RawClient.connect(port);
+    expect(await client.rest()).toBe('');
+    client.end();
+    expect(lines.all).toEqual([
+      'warning: certificates withdrawn: no TLS until there are new ones',
+      'connect from unknown[127.0.0.1]',
+      'warning: Wrapper-mode request dropped from unknown[127.0.0.1] for service smtpd. TLS context initialization failed. For details see earlier warnings in your logs.',
+      'disconnect from unknown[127.0.0.1] commands=0/0',
+    ]);
+  });
+
+  test('a session that is in TLS goes on, on all listeners a new one gets none', async () => {
+    const { smtpd, port } = await startSmtpd({ tls });
+    const other = await smtpd.listen({ host: '127.0.0.1', port: 0 });
+    const plain = await RawClient.greeted(port);
+    await plain.command('STARTTLS');
+    const client = await secure(plain);
+    smtpd.withdrawCertificates();
+    for (const late of [await RawClient.greeted(port), await RawClient.greeted(other.port)]) {
+      expect(await late.command('EHLO x')).toContain('250-STARTTLS');
+      expect(await late.command('STARTTLS')).toBe(
+        '454 4.7.0 TLS not available due to local problem',
+      );
+    }
+    expect(await client.command('MAIL FROM:<a@example.org>')).toBe('250 2.1.0 Ok');
+  });
+});
+
 describe('client certificates', () => {
   const required = {
     ...tls,

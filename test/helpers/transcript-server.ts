@@ -28,12 +28,16 @@ const theirs = {
   smtpd_discard_ehlo_keywords: 'etrn, silent-discard', // which we do not have
 } as const;
 
-/** Log lines of a session: without what is before the text, `connect from` and `client=`, queue ids made equal. */
+/**
+ * Log lines of a session, from `connect from` on: without what is before the text, without that line and
+ * Postfix's `client=`, queue ids made equal.
+ */
 export function sessionLines(lines: readonly string[]): string[] {
-  return lines
+  const texts = lines
     .flatMap((line) => /^(?:postfix\/smtpd\[\d+\]: |(?!postfix\/))(.*)$/.exec(line)?.[1] ?? [])
-    .map(anonymous)
-    .filter((line) => !/^connect from|^ID: client=/.test(line));
+    .map(anonymous);
+  const start = texts.findIndex((line) => line.startsWith('connect from'));
+  return texts.slice(start + 1).filter((line) => !line.startsWith('ID: client='));
 }
 
 export interface OurSmtpd {
@@ -59,11 +63,16 @@ export async function ourSmtpd(parameters: TranscriptFile['parameters']): Promis
     onData: () => undefined,
   });
   const { port } = await smtpd.listen({ host: '127.0.0.1', port: 0 });
+  if (parameters['smtpd_tls_chain_files'] === '') {
+    smtpd.withdrawCertificates(); // without any it would not have begun to listen
+  }
   return { smtpd, port, lines };
 }
 
 /** A Postfix with an smtpd for each file, by its name. */
-export function theirSmtpds(files: readonly TranscriptFile[]): Promise<Postfix> {
+export function theirSmtpds(
+  files: readonly Pick<TranscriptFile, 'name' | 'parameters'>[],
+): Promise<Postfix> {
   return Postfix.start({
     keys: ['ecdsa'],
     mailboxes: [],
