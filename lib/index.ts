@@ -43,6 +43,7 @@ export {
   eventNames,
   type LogEvent,
   type MxtlsEvents,
+  type RejectEvent,
   type TlsEstablishedEvent,
   type TlsFailedEvent,
 } from './log/events.js';
@@ -54,6 +55,7 @@ export {
   silentLogger,
   streamLogger,
 } from './log/logger.js';
+export { type RejectRecord, rejectLine } from './log/reject.js';
 export { type TlsSummaryProps, tlsSummary } from './log/summary.js';
 export type {
   NativeConnection,

@@ -12,7 +12,7 @@ import { Conduct } from './conduct.js';
 import type { DialogueHost } from './dialogue-host.js';
 import * as texts from './texts.js';
 import { type Chunk, Transaction } from './transaction.js';
-import { beforeTls, isForeign, lastInGroup } from './verbs.js';
+import { beforeTls, lastInGroup, unknownCommand } from './verbs.js';
 
 /** What the exchange has to do after the reply; after `chunk`, the reply follows the chunk. */
 export type Action = 'none' | 'starttls' | 'data' | Chunk;
@@ -65,7 +65,7 @@ export class Dialogue {
     }
     this.#begin(verb);
     if (verb === null) {
-      return this.settled(this.#unknown(line.toString('latin1', start, to)));
+      return this.settled(unknownCommand(line.toString('latin1', start, to), this.#host.log));
     }
     if (service.mode.enforce && !client.tlsActive && !beforeTls.has(verb)) {
       return this.settled(texts.tlsRequired);
@@ -148,18 +148,6 @@ export class Dialogue {
 
   #settledOrNull(text: string | null): string | null {
     return text === null ? null : this.settled(text);
-  }
-
-  #unknown(line: string): string {
-    const word = /^\S*/.exec(line)?.[0] ?? '';
-    if (word === '') {
-      return texts.emptyLine;
-    }
-    if (isForeign(word)) {
-      this.#host.log.foreign(line);
-      return texts.goodbye;
-    }
-    return texts.unknownCommand;
   }
 
   #command(verb: Verb, argument: string): string | null {

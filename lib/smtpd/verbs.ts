@@ -1,5 +1,7 @@
-/** What is special about single commands; the tables behind the dialogue. */
+/** What is special about single commands, and what is none; the tables behind the dialogue. */
 import type { Verb } from '../smtp/command.js';
+import type { SessionLog } from './session-log.js';
+import * as texts from './texts.js';
 
 type Verbs = ReadonlySet<Verb | null>;
 
@@ -23,9 +25,20 @@ export const lastInGroup: Verbs = new Set<Verb | null>(['HELO', 'EHLO', 'DATA', 
 export const junk: Verbs = new Set<Verb | null>(['HELO', 'EHLO', 'RSET', 'NOOP', 'VRFY']);
 
 /**
- * Where a command has to be: another protocol's request (Postfix's smtpd_forbidden_commands), or a
- * header field of a message whose DATA command was refused.
+ * Another protocol's request (Postfix's smtpd_forbidden_commands), or a header field of a message whose
+ * DATA command was refused.
  */
-export function isForeign(word: string): boolean {
-  return /^(?:(?:CONNECT|GET|POST)$|[^A-Z]|[!-9;-~]+:)/i.test(word);
+const foreign = /^(?:(?:CONNECT|GET|POST)$|[^A-Z]|[!-9;-~]+:)/i;
+
+/** The reply to what is no command. */
+export function unknownCommand(line: string, log: SessionLog): string {
+  const word = /^\S*/.exec(line)?.[0] ?? '';
+  if (word === '') {
+    return texts.emptyLine;
+  }
+  if (foreign.test(word)) {
+    log.foreign(line);
+    return texts.goodbye;
+  }
+  return texts.unknownCommand;
 }
