@@ -40,12 +40,17 @@ class Pipe implements NativeConnection {
     this.reading = false;
   }
 
-  write(data: Uint8Array): boolean {
-    this.written += Buffer.from(data).toString('latin1');
+  write(data: Uint8Array | string): boolean {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : Buffer.from(data);
+    this.written += bytes.toString('latin1');
     return true;
   }
 
   end(): void {
+    this.ended = true;
+  }
+
+  finish(): void {
     this.ended = true;
   }
 
