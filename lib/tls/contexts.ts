@@ -268,4 +268,5 @@ const bareContext: NativeContextProps = {
   keyPrefix: null,
   tickets: false,
   acknowledgeSni: false,
+  sniCache: null,
 };

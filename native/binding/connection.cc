@@ -24,6 +24,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::destroy>("destroy"),
                       method_of<&Connection::start_tls>("startTls"),
                       method_of<&Connection::snapshot>("snapshot"),
+                      method_of<&Connection::take_notices>("takeNotices"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
                       getter_of<&Connection::get_open>("open"),
@@ -426,6 +427,7 @@ void Connection::abandon()
 Connection::~Connection()
 {
     glue_conn_free(conn_);
+    glue_notices_free(notices_);
     if (member_) {
         environment_->remove(this);
     }
