@@ -5,7 +5,7 @@
  * from the first byte (`wrappermode`) in some of them.
  */
 import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
-import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
+import type { ResolvedSmtpd, SmtpdParameters, SmtpdTlsOptions } from './config/options.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
@@ -16,8 +16,12 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { type ResolvedSni, resolveSni, type SniOptions, sniOptionNames } from './sni/options.js';
+import { SniSource } from './sni/source.js';
+import { serverTlsMode } from './tls/levels.js';
 
-export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
+export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandlers {
+  readonly tls?: SmtpdTlsOptions & SniOptions;
   /** Default: standard error. */
   readonly logger?: Logger;
   /**
@@ -27,7 +31,7 @@ export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
   readonly underStress?: Omit<SmtpdParameters, 'tls'>;
 }
 
-const ownFields: readonly string[] = [...handlerNames, 'logger', 'underStress'];
+const ownFields: readonly string[] = [...handlerNames, ...sniOptionNames, 'logger', 'underStress'];
 
 export class Smtpd {
   readonly #options: ResolvedSmtpd;
@@ -38,6 +42,10 @@ export class Smtpd {
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
+  readonly #sniOptions: ResolvedSni;
+  /** Opened with the first listener, for all of them. */
+  #sni: Promise<SniSource | null> | null = null;
+  #names: SniSource | null = null;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
@@ -47,6 +55,7 @@ export class Smtpd {
     this.#stressed = resolveStressedSmtpd({ ...options, ...options.underStress }, ownFields);
     this.#connections = connectionCount(this.#options);
     this.#newSessions = newSessionRate(this.#options);
+    this.#sniOptions = resolveSni(options.tls);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
   }
@@ -60,9 +69,11 @@ export class Smtpd {
    * Begins to listen.
    *
    * @throws TlsError (rejects) `LISTEN_FAILED`; when TLS is wanted and its certificates cannot be
-   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS
+   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `LOOKUP_TABLE`
    */
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
+    const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
+    const { use } = serverTlsMode({ ...this.#options.tls, wrappermode });
     const service = new Service({
       options: this.#options,
       stressed: this.#stressed,
@@ -70,7 +81,8 @@ export class Smtpd {
       logger: this.#logger,
       connections: this.#connections,
       newSessions: this.#newSessions,
-      wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
+      wrappermode,
+      sni: use ? await this.#openSni() : null,
     });
     service.loadContext();
     const listener = new Listener(service, where, {
@@ -80,6 +92,14 @@ export class Smtpd {
     });
     this.#listeners.add(listener);
     return listener;
+  }
+
+  /**
+   * Forgets what was found for a server name, or for all: the next client that asks for it makes `tls.sni` and the
+   * tables be asked again.
+   */
+  invalidateSni(name: string | null = null): void {
+    this.#names?.invalidate(name);
   }
 
   /**
@@ -115,6 +135,22 @@ export class Smtpd {
     }
     if (this.#sessions.size > 0) {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+    }
+    this.#names?.close();
+    this.#names = null;
+    this.#sni = null;
+  }
+
+  /** Opens the tables of server names, once for all listeners. */
+  async #openSni(): Promise<SniSource | null> {
+    const { serverSniMaps: maps } = this.#options.tls;
+    this.#sni ??= SniSource.open({ ...this.#sniOptions, maps, logger: this.#logger });
+    try {
+      this.#names = await this.#sni;
+      return this.#names;
+    } catch (error) {
+      this.#sni = null; // the next listener tries again
+      throw error;
     }
   }
 

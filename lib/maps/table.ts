@@ -7,3 +7,23 @@
 export interface LookupTable {
   lookup(key: string): string | undefined | Promise<string | undefined>;
 }
+
+/** A table that was opened by its name; its values live until it is closed. */
+export interface OpenTable extends LookupTable {
+  /** `type:name`, for messages. */
+  readonly spec: string;
+  close(): void;
+}
+
+/** One entry of a source, as it is read. */
+export interface TableEntry {
+  readonly key: string;
+  readonly value: string;
+  /** `/etc/mxtls/sni, line 3`, for messages. */
+  readonly origin: string;
+}
+
+/** As Postfix folds the keys of tables with fixed strings: ASCII only. */
+export function foldKey(key: string): string {
+  return key.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}

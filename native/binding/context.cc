@@ -142,7 +142,8 @@ napi_value SniCache::put(Napi::Env env, const Napi::CallbackInfo &info)
     Chains *chains = Chains::from(info[1]);
     int64_t ttl = limit_argument(info[2], kMaxMs);
     if (!info[0].IsString() || (chains == nullptr && !info[1].IsNull()) || ttl < 0) {
-        Environment::of(env)->throw_usage("put(name, chains | null, milliseconds)");
+        Environment::of(env)->throw_usage(
+            "what is kept for a server name must be chains that parseChains() made, or null");
         return env.Undefined();
     }
     std::string name = info[0].As<Napi::String>();

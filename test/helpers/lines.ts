@@ -17,10 +17,10 @@ export class Lines implements Logger {
     this.#add(`error: ${text}`);
   }
 
-  /** The first line that matches, now or later. */
-  async line(pattern: RegExp): Promise<string> {
+  /** The first line that matches, now or later; not before line `from`. */
+  async line(pattern: RegExp, from = 0): Promise<string> {
     for (;;) {
-      const found = this.all.find((text) => pattern.test(text));
+      const found = this.all.find((text, i) => i >= from && pattern.test(text));
       if (found !== undefined) {
         return found;
       }
