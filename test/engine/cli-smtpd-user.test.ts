@@ -1,4 +1,5 @@
 /** `mxtls smtpd --user`: what only root may read is read before, and works after. */
+import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -12,11 +13,14 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { certificate } from '../helpers/certificates.js';
 import { mxtls, parameters, type Run, sendArguments, smtpdCommand } from '../helpers/command.js';
 import { askFor, fingerprintOf } from '../helpers/sni-client.js';
 
+const program = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const args = ['smtpd', '--listen', '127.0.0.1:0', '--user', '65534:65533'];
 const isRoot = process.getuid?.() === 0;
 const uid = 65534;
 const gid = 65533; // a group that need not exist
@@ -112,6 +116,17 @@ describe.skipIf(!isRoot)('as root', () => {
     const [ids = ''] = threadIds(run);
     expect(ids).toMatch(/^Uid: 65534 65534 65534 65534; Gid: 65534 /);
     expect(ids).not.toMatch(/Groups:.*\b0\b/);
+  });
+
+  test('it does not go on where root could be had again', () => {
+    // With this bit the kernel lets a process keep its capabilities, CAP_SETUID among them.
+    const { status, stdout, stderr } = spawnSync(
+      'setpriv',
+      ['--securebits', '+no_setuid_fixup', process.execPath, program, ...args],
+      { encoding: 'utf8' },
+    );
+    expect({ status, stdout }).toEqual({ status: 70, stdout: '' });
+    expect(stderr).toContain('--user: root could be regained; not going on');
   });
 
   test.each([
