@@ -16,8 +16,8 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
-import { type ResolvedSni, resolveSni, type SniOptions, sniOptionNames } from './sni/options.js';
-import { SniSource } from './sni/source.js';
+import { SniKeeper } from './sni/keeper.js';
+import { type SniOptions, sniOptionNames } from './sni/options.js';
 import { serverTlsMode } from './tls/levels.js';
 
 export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandlers {
@@ -42,10 +42,7 @@ export class Smtpd {
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
-  readonly #sniOptions: ResolvedSni;
-  /** Opened with the first listener, for all of them. */
-  #sni: Promise<SniSource | null> | null = null;
-  #names: SniSource | null = null;
+  readonly #sni: SniKeeper;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
@@ -55,9 +52,9 @@ export class Smtpd {
     this.#stressed = resolveStressedSmtpd({ ...options, ...options.underStress }, ownFields);
     this.#connections = connectionCount(this.#options);
     this.#newSessions = newSessionRate(this.#options);
-    this.#sniOptions = resolveSni(options.tls);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
+    this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
   }
 
   /** Clients that are connected. */
@@ -82,7 +79,7 @@ export class Smtpd {
       connections: this.#connections,
       newSessions: this.#newSessions,
       wrappermode,
-      sni: use ? await this.#openSni() : null,
+      sni: use ? await this.#sni.open() : null,
     });
     service.loadContext();
     const listener = new Listener(service, where, {
@@ -99,7 +96,18 @@ export class Smtpd {
    * tables be asked again.
    */
   invalidateSni(name: string | null = null): void {
-    this.#names?.invalidate(name);
+    this.#sni.invalidate(name);
+  }
+
+  /**
+   * Opens the tables of `tls.serverSniMaps` anew, and forgets what was found in the old ones. New handshakes get what
+   * is in the new ones.
+   *
+   * @throws TlsError (rejects) `LOOKUP_TABLE`: one of them cannot be used, as after a change of user; the former ones
+   *   stay in use, and the log says so
+   */
+  async reloadSni(): Promise<void> {
+    await this.#sni.reload();
   }
 
   /**
@@ -136,22 +144,7 @@ export class Smtpd {
     if (this.#sessions.size > 0) {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     }
-    this.#names?.close();
-    this.#names = null;
-    this.#sni = null;
-  }
-
-  /** Opens the tables of server names, once for all listeners. */
-  async #openSni(): Promise<SniSource | null> {
-    const { serverSniMaps: maps } = this.#options.tls;
-    this.#sni ??= SniSource.open({ ...this.#sniOptions, maps, logger: this.#logger });
-    try {
-      this.#names = await this.#sni;
-      return this.#names;
-    } catch (error) {
-      this.#sni = null; // the next listener tries again
-      throw error;
-    }
+    this.#sni.close();
   }
 
   #ended(session: Session): void {

@@ -279,3 +279,42 @@ describe('a function', () => {
     expect(got.log[0]).toContain(complaint);
   });
 });
+
+describe('reloading', () => {
+  test('new handshakes get what is in the new tables', async () => {
+    const table = join(folder(), 'sni');
+    writeFileSync(table, `a.example ${hit.chainFile}\n`);
+    const server = await start({ serverSniMaps: [`texthash:${table}`] });
+    expect((await visit(server, 'a.example')).certificate).toBe(shows(hit));
+    expect((await visit(server, 'b.example')).certificate).toBe(shows(fallback));
+    writeFileSync(table, `b.example ${wild.chainFile}\n`);
+    expect((await visit(server, 'b.example')).certificate).toBe(shows(fallback));
+    await server.smtpd.reloadSni();
+    expect((await visit(server, 'a.example')).certificate).toBe(shows(fallback));
+    expect((await visit(server, 'b.example')).certificate).toBe(shows(wild));
+  });
+
+  test('tables that cannot be read leave the former ones in use, which is said', async () => {
+    const table = join(folder(), 'sni');
+    writeFileSync(table, `a.example ${hit.chainFile}\n`);
+    const server = await start({ serverSniMaps: [`texthash:${table}`] });
+    writeFileSync(table, 'a.example /nonexistent\n');
+    const reason = `${table}, line 1: cannot read /nonexistent: No such file or directory`;
+    await expect(server.smtpd.reloadSni()).rejects.toMatchObject({
+      code: 'LOOKUP_TABLE',
+      message: reason,
+    });
+    expect(server.lines.all).toContain(
+      `warning: tls_server_sni_maps: ${reason}; the former tables stay in use`,
+    );
+    expect((await visit(server, 'a.example')).certificate).toBe(shows(hit));
+  });
+
+  test('tables are opened with the first listener: one that cannot be is why there is none', async () => {
+    await expect(start({ serverSniMaps: ['texthash:/nonexistent'] })).rejects.toMatchObject({
+      code: 'LOOKUP_TABLE',
+    });
+    // Where TLS is not in use, nobody needs them.
+    await startSmtpd({ tls: { serverSniMaps: ['texthash:/nonexistent'] } });
+  });
+});
