@@ -59,6 +59,7 @@ export type {
   NativeConnection,
   NativeContext,
   NativeErrorInfo,
+  NativeNotice,
   NativeProtocols,
   StartTlsProps,
 } from './native.js';
