@@ -25,7 +25,7 @@ function source(...names: readonly string[]): string {
 
 const shared = source('tls', 'log', 'smtp');
 const sources: Readonly<Record<Engine, string>> = {
-  smtpd: `${source('smtpd', 'server.ts')}${shared}`,
+  smtpd: `${source('smtpd', 'sni', 'server.ts')}${shared}`,
   smtp: `${source('delivery', 'client.ts')}${shared}`,
 };
 
