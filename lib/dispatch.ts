@@ -12,6 +12,7 @@ import type {
   NativeConnection,
   NativeContext,
   NativeListener,
+  NativeNotice,
   QuestionKind,
 } from './native.js';
 
@@ -41,7 +42,12 @@ export interface ListenerOwner {
   /** So many clients found the listener full. */
   onTurnedAway(count: number): void;
   /** A wrappermode handshake failed; there is no connection. */
-  onHandshakeFailure(error: TlsError, address: string, port: number): void;
+  onHandshakeFailure(
+    error: TlsError,
+    address: string,
+    port: number,
+    notices: readonly NativeNotice[] | null,
+  ): void;
   /** Accepting failed; the listener goes on. */
   onAcceptError(error: TlsError): void;
 }
@@ -90,8 +96,8 @@ export const slab: Buffer = addon.initialize({
       owner.onAccept(connection);
     }
   },
-  onHandshakeFailure: (listener, error, address, port) =>
-    listenerOwner(listener)?.onHandshakeFailure(error as TlsError, address, port),
+  onHandshakeFailure: (listener, error, address, port, notices) =>
+    listenerOwner(listener)?.onHandshakeFailure(error as TlsError, address, port, notices),
   onAcceptError: (listener, error) => listenerOwner(listener)?.onAcceptError(error as TlsError),
   onConnect: (connection, error) =>
     connectionOwner(connection)?.onConnect?.(error as TlsError | null),

@@ -61,6 +61,7 @@ export type {
   NativeConnection,
   NativeContext,
   NativeErrorInfo,
+  NativeNotice,
   NativeProtocols,
   StartTlsProps,
 } from './native.js';
@@ -79,6 +80,8 @@ export type {
   SmtpdSession,
 } from './smtpd/handlers.js';
 export type { SmtpdListener, SmtpdListenOptions } from './smtpd/listener.js';
+export { type NativeChains, parseChains } from './sni/chains.js';
+export type { SniAnswer, SniFunction, SniOptions } from './sni/options.js';
 export type { Role } from './start-tls.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';

@@ -29,7 +29,13 @@ export interface NativeCallbacks {
   /** A listener has a new connection: after the handshake for a wrappermode listener. */
   onAccept(listener: NativeListener, connection: NativeConnection): void;
   /** A wrappermode handshake failed before a connection object existed; the peer's address as text. */
-  onHandshakeFailure(listener: NativeListener, error: Error, address: string, port: number): void;
+  onHandshakeFailure(
+    listener: NativeListener,
+    error: Error,
+    address: string,
+    port: number,
+    notices: readonly NativeNotice[] | null,
+  ): void;
   /** Accepting failed (EMFILE and the like); the listener goes on by itself. */
   onAcceptError(listener: NativeListener, error: Error): void;
   /** An outgoing connection stands (`null`) or failed; after an error the connection is closed. */
@@ -97,12 +103,31 @@ export interface NativeContextProps {
   readonly keyPrefix: Uint8Array | null;
   readonly tickets: boolean;
   readonly acknowledgeSni: boolean;
+  /** Asked before a question `chain` is. */
+  readonly sniCache: NativeSniCache | null;
 }
 
 /** Private keys with certificate chains; immutable, shared. */
 export interface NativeChains {
   /** `RSA`, `EC`, `ED25519`, `ML-DSA-65` …, in order. */
   readonly keyTypes: readonly string[];
+}
+
+/** Answers about server names, kept for handshakes; shared by contexts. Names are folded to lower case. */
+export interface NativeSniCache {
+  /** Keeps an answer; null: no chains of its own. `ttl`: milliseconds, 0 for no end. The least recently used makes room. */
+  put(name: string, chains: NativeChains | null, ttl: number): void;
+  /** Forgets a name, or all. */
+  drop(name: string | null): void;
+}
+
+/** What a server handshake has to say of the server name. */
+export interface NativeNotice {
+  readonly kind: 'sni-invalid' | 'sni-changed' | 'sni-unmatched';
+  /** As the client sent it. */
+  readonly name: string;
+  /** `sni-changed`: the name after the HelloRetryRequest; else empty. */
+  readonly later: string;
 }
 
 export interface NativeContext {
@@ -145,6 +170,8 @@ export interface NativeConnection {
   startTls(context: NativeContext, props: StartTlsProps): void;
   /** The snapshot after a handshake, frozen, always the same object; null in plaintext. */
   snapshot(): object | null;
+  /** Notices of a server's handshake, successful or not, once; null: none. */
+  takeNotices(): readonly NativeNotice[] | null;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
   setTimeout(ms: number): void;
   /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */
@@ -215,6 +242,8 @@ export interface NativeAddon {
   loadChains(files: readonly string[]): NativeChains;
   parseChains(pem: Uint8Array, origin: string): NativeChains;
   createContext(props: NativeContextProps): NativeContext;
+  /** Room for so many names with chains and as many without. */
+  createSniCache(limit: number): NativeSniCache;
   listen(props: ListenProps): NativeListener;
   connect(props: ConnectProps): NativeConnection;
   /** Takes a duplicate of a connected socket's descriptor. */

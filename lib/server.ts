@@ -5,7 +5,7 @@
  * from the first byte (`wrappermode`) in some of them.
  */
 import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
-import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
+import type { ResolvedSmtpd, SmtpdParameters, SmtpdTlsOptions } from './config/options.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
@@ -16,8 +16,12 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { SniKeeper } from './sni/keeper.js';
+import { type SniOptions, sniOptionNames } from './sni/options.js';
+import { serverTlsMode } from './tls/levels.js';
 
-export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
+export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandlers {
+  readonly tls?: SmtpdTlsOptions & SniOptions;
   /** Default: standard error. */
   readonly logger?: Logger;
   /**
@@ -27,7 +31,7 @@ export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
   readonly underStress?: Omit<SmtpdParameters, 'tls'>;
 }
 
-const ownFields: readonly string[] = [...handlerNames, 'logger', 'underStress'];
+const ownFields: readonly string[] = [...handlerNames, ...sniOptionNames, 'logger', 'underStress'];
 
 export class Smtpd {
   readonly #options: ResolvedSmtpd;
@@ -38,6 +42,7 @@ export class Smtpd {
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
+  readonly #sni: SniKeeper;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
@@ -49,6 +54,7 @@ export class Smtpd {
     this.#newSessions = newSessionRate(this.#options);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
+    this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
   }
 
   /** Clients that are connected. */
@@ -60,9 +66,11 @@ export class Smtpd {
    * Begins to listen.
    *
    * @throws TlsError (rejects) `LISTEN_FAILED`; when TLS is wanted and its certificates cannot be
-   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS
+   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `LOOKUP_TABLE`
    */
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
+    const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
+    const { use } = serverTlsMode({ ...this.#options.tls, wrappermode });
     const service = new Service({
       options: this.#options,
       stressed: this.#stressed,
@@ -70,7 +78,8 @@ export class Smtpd {
       logger: this.#logger,
       connections: this.#connections,
       newSessions: this.#newSessions,
-      wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
+      wrappermode,
+      sni: use ? await this.#sni.open() : null,
     });
     service.loadContext();
     const listener = new Listener(service, where, {
@@ -92,6 +101,25 @@ export class Smtpd {
     for (const listener of this.#listeners) {
       listener.withdrawContext();
     }
+  }
+
+  /**
+   * Forgets what was found for a server name, or for all: the next client that asks for it makes `tls.sni` and the
+   * tables be asked again.
+   */
+  invalidateSni(name: string | null = null): void {
+    this.#sni.invalidate(name);
+  }
+
+  /**
+   * Opens the tables of `tls.serverSniMaps` anew, and forgets what was found in the old ones. New handshakes get what
+   * is in the new ones.
+   *
+   * @throws TlsError (rejects) `LOOKUP_TABLE`: one of them cannot be used, as after a change of user; the former ones
+   *   stay in use, and the log says so
+   */
+  async reloadSni(): Promise<void> {
+    await this.#sni.reload();
   }
 
   /**
@@ -128,6 +156,7 @@ export class Smtpd {
     if (this.#sessions.size > 0) {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     }
+    this.#sni.close();
   }
 
   #ended(session: Session): void {

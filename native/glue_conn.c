@@ -48,6 +48,7 @@ static void drop_tls(glue_conn *conn)
     glue_bio_drop_ahead(conn, true);
     OPENSSL_free(conn->server_name);
     conn->server_name = NULL;
+    glue_notices_free(glue_conn_take_notices(conn));
     conn->question = 0;
 }
 

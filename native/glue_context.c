@@ -59,6 +59,7 @@ glue_context *glue_context_new(const glue_context_props *props, glue_error *err)
     context->ask = props->role == GLUE_SERVER ? props->ask : 0;
     memcpy(context->key_prefix, props->key_prefix, sizeof(context->key_prefix));
     context->acknowledge_sni = props->acknowledge_sni;
+    context->sni_cache = glue_sni_cache_up_ref(props->sni_cache);
     context->require_client_cert = props->require_client_cert;
     context->enable_rpk = props->enable_rpk;
     glue_status status = configure(context, props, err);
@@ -389,6 +390,7 @@ static void context_destroy(glue_context *context)
     SSL_CTX_free(context->ctx);
     EVP_MD_free(context->digest);
     OPENSSL_free(context->cipher_list);
+    glue_sni_cache_free(context->sni_cache);
     OPENSSL_free(context);
     /* SSL_CTX_free() allocates, too, and complains where it gets nothing. */
     ERR_clear_error();

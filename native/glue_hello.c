@@ -11,9 +11,11 @@
  * a session id, longer ones begin with a key name), the legacy session id being random noise; else
  * the session ticket (RFC 5077), and the session id only where that is empty.
  *
- * It also notes the server name, since SSL_get_servername() is NULL on a TLS 1.2 resumption.
- * A malformed extension is left for OpenSSL to complain about.
+ * It also notes the server name, since SSL_get_servername() is NULL on a TLS 1.2 resumption; what
+ * an operator should know of it becomes a notice. A malformed extension is left for OpenSSL to
+ * complain about.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "glue_internal.h"
@@ -90,24 +92,72 @@ static bool valid_hostname(view name)
     return name.len <= HOSTNAME_MAX && label > 0 && !numeric && name.data[name.len - 1] != '-';
 }
 
-/* RFC 6066 section 3: a list whose only entry is a host_name (type 0). */
+/* RFC 6066 section 3: a list whose only entry is a host_name (type 0), and not empty. */
 static bool hello_server_name(SSL *ssl, view *name)
 {
     view ext, list, type;
     return extension(ssl, TLSEXT_TYPE_server_name, &ext) && view_take_vector(&ext, &list) &&
            view_take(&list, 1, &type) && type.data[0] == TLSEXT_NAMETYPE_host_name &&
-           view_take_vector(&list, name) && valid_hostname(*name);
+           view_take_vector(&list, name) && name->len > 0 && name->len <= TLSEXT_MAXLEN_host_name &&
+           memchr(name->data, '\0', name->len) == NULL;
 }
 
-/* False only for lack of memory. */
-static bool note_server_name(struct glue_conn *conn)
+/* Once for each name: the gate runs again after every retry. False only for lack of memory. */
+static bool notice(struct glue_conn *conn, glue_notice_kind kind, const char *name,
+                   const char *later)
 {
-    view name;
-    if (conn->server_name != NULL || !hello_server_name(conn->ssl, &name)) {
+    glue_notice **end = &conn->notices;
+    for (; *end != NULL; end = &(*end)->next) {
+        if ((*end)->kind == kind && strcmp((*end)->name, name) == 0) {
+            return true;
+        }
+    }
+    glue_notice *made = OPENSSL_zalloc(sizeof(*made));
+    if (made == NULL) {
+        return false;
+    }
+    made->kind = kind;
+    snprintf(made->name, sizeof(made->name), "%s", name);
+    snprintf(made->later, sizeof(made->later), "%s", later);
+    *end = made;
+    return true;
+}
+
+/* Takes over `name`. */
+static bool note_valid_name(struct glue_conn *conn, char *name)
+{
+    if (conn->server_name == NULL) {
+        conn->server_name = name;
+        conn->sni_stands = true;
         return true;
     }
-    conn->server_name = OPENSSL_strndup((const char *)name.data, name.len);
-    return conn->server_name != NULL;
+    conn->sni_stands = strcmp(conn->server_name, name) == 0;
+    bool ok = conn->sni_stands || notice(conn, GLUE_NOTICE_SNI_CHANGED, conn->server_name, name);
+    OPENSSL_free(name);
+    return ok;
+}
+
+/*
+ * Without SNI maps nobody cares. A second hello should have the first one's name (RFC 8446 4.1.2).
+ * False only for lack of memory.
+ */
+static bool note_server_name(struct glue_conn *conn)
+{
+    view found;
+    conn->sni_stands = false;
+    if (!conn->context->acknowledge_sni || !hello_server_name(conn->ssl, &found)) {
+        return true;
+    }
+    char *name = OPENSSL_strndup((const char *)found.data, found.len);
+    if (name == NULL) {
+        return false;
+    }
+    if (valid_hostname(found)) {
+        return note_valid_name(conn, name);
+    }
+    bool ok = notice(conn, GLUE_NOTICE_SNI_INVALID, name, "");
+    OPENSSL_free(name);
+    return ok;
 }
 
 /* ------------------------------------------------------------------ what resumption is offered */
@@ -233,12 +283,21 @@ static int server_name_callback(SSL *ssl, int *alert, void *arg)
     const struct glue_conn *conn = glue_conn_of(ssl);
     (void)alert;
     (void)arg;
-    return conn != NULL && conn->context->acknowledge_sni && conn->server_name != NULL
-               ? SSL_TLSEXT_ERR_OK
-               : SSL_TLSEXT_ERR_NOACK;
+    return conn != NULL && conn->sni_stands ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* ------------------------------------------------------------------ the certificate callback */
+
+/* What the cache knows, as if it had been answered. */
+static void answer_from_cache(struct glue_conn *conn)
+{
+    glue_hello *hello = conn->hello;
+    glue_sni_cache *cache = conn->context->sni_cache;
+    if (cache != NULL &&
+        glue_sni_cache_find(cache, conn->server_name, &hello->chains) != GLUE_SNI_ASK) {
+        hello->asked |= GLUE_ASK_CHAIN;
+    }
+}
 
 /* Not called on a resumption, so resumed clients cost no look-up. */
 static int cert_callback(SSL *ssl, void *arg)
@@ -253,13 +312,19 @@ static int cert_callback(SSL *ssl, void *arg)
         return 1;
     }
     if ((hello->asked & GLUE_ASK_CHAIN) == 0) {
+        answer_from_cache(conn);
+    }
+    if ((hello->asked & GLUE_ASK_CHAIN) == 0) {
         conn->question = GLUE_ASK_CHAIN;
         return -1;
     }
     if (hello->refuse) {
         return 0;
     }
-    return hello->chains == NULL || glue_chains_install_handle(hello->chains, ssl) ? 1 : 0;
+    if (hello->chains != NULL) {
+        return glue_chains_install_handle(hello->chains, ssl) ? 1 : 0;
+    }
+    return notice(conn, GLUE_NOTICE_SNI_UNMATCHED, conn->server_name, "") ? 1 : 0;
 }
 
 /* ------------------------------------------------------------------ public */
@@ -281,6 +346,22 @@ void glue_hello_forget(struct glue_conn *conn)
     glue_chains_free(conn->hello->chains);
     OPENSSL_free(conn->hello);
     conn->hello = NULL;
+}
+
+glue_notice *glue_conn_take_notices(glue_conn *conn)
+{
+    glue_notice *first = conn->notices;
+    conn->notices = NULL;
+    return first;
+}
+
+void glue_notices_free(glue_notice *first)
+{
+    while (first != NULL) {
+        glue_notice *next = first->next;
+        OPENSSL_free(first);
+        first = next;
+    }
 }
 
 bool glue_conn_question(const glue_conn *conn, glue_question *question)

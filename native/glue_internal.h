@@ -80,6 +80,7 @@ struct glue_context {
     unsigned ask;
     unsigned char key_prefix[8];
     bool acknowledge_sni;
+    glue_sni_cache *sni_cache; /* owned reference, or NULL */
     bool require_client_cert;
     bool enable_rpk;
     EVP_MD *digest;    /* owned */
@@ -150,6 +151,8 @@ struct glue_conn {
     glue_context *context; /* owned reference */
     glue_hello *hello;     /* owned; only while a gate is in use */
     char *server_name;     /* owned; the valid SNI of a server connection, as sent */
+    bool sni_stands;       /* the present hello names it: to be acknowledged */
+    glue_notice *notices;  /* owned */
     unsigned question;     /* the open question's GLUE_ASK_* bit */
     bool peer_closed;      /* the peer's close-notify or FIN was seen */
     bool session_stored;   /* resumed from a stored session, not from a ticket */

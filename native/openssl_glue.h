@@ -135,6 +135,34 @@ size_t glue_chains_count(const glue_chains *chains);
 /* Key type of chain i: "RSA", "EC", "ED25519", "ML-DSA-65" ...; static for the chains' life. */
 const char *glue_chains_key_type(const glue_chains *chains, size_t i);
 
+/* ------------------------------------------------------------------ chains of server names */
+
+typedef struct glue_sni_cache glue_sni_cache; /* shared; any thread */
+
+typedef enum glue_sni_answer {
+    GLUE_SNI_ASK,     /* nothing is known */
+    GLUE_SNI_DEFAULT, /* the name is in no table: the context's own chains */
+    GLUE_SNI_CHAINS
+} glue_sni_answer;
+
+/*
+ * Room for `limit` names with chains and as many without, in sixteens; 0: keeps nothing. NULL and
+ * *err for lack of memory.
+ */
+glue_sni_cache *glue_sni_cache_new(size_t limit, glue_error *err);
+glue_sni_cache *glue_sni_cache_up_ref(glue_sni_cache *cache);
+void glue_sni_cache_free(glue_sni_cache *cache); /* drops one reference; NULL is fine */
+
+/* What is known of a name, in any case; *chains is the caller's reference, or NULL. */
+glue_sni_answer glue_sni_cache_find(glue_sni_cache *cache, const char *name, glue_chains **chains);
+
+/* Keeps an answer: chains (a reference is taken) or NULL for none. `ttl_ms` 0: no end. */
+void glue_sni_cache_put(glue_sni_cache *cache, const char *name, glue_chains *chains,
+                        uint64_t ttl_ms);
+
+/* Forgets a name; NULL: all. */
+void glue_sni_cache_drop(glue_sni_cache *cache, const char *name);
+
 /* ------------------------------------------------------------------ contexts */
 
 typedef struct glue_context glue_context; /* shared; immutable after its first connection */
@@ -181,6 +209,7 @@ typedef struct glue_context_props {
     unsigned char key_prefix[8]; /* ticket key names of this cluster; asked for with TICKET_KEY */
     bool tickets;                /* server: one session ticket per full handshake */
     bool acknowledge_sni; /* server: valid server names are acknowledged and noted (SNI maps) */
+    glue_sni_cache *sni_cache; /* lent (a reference is taken); before GLUE_ASK_CHAIN; or NULL */
 } glue_context_props;
 
 glue_context *glue_context_new(const glue_context_props *props, glue_error *err);
@@ -263,6 +292,25 @@ bool glue_conn_question(const glue_conn *conn, glue_question *question);
  * the handshake with an alert. An answer without a question is ignored.
  */
 void glue_conn_answer(glue_conn *conn, glue_chains *chains, bool refuse);
+
+/* ---- what a server handshake has to say of the server name, for the log */
+
+typedef enum glue_notice_kind {
+    GLUE_NOTICE_SNI_INVALID,  /* not a host name; not acknowledged */
+    GLUE_NOTICE_SNI_CHANGED,  /* another name after a HelloRetryRequest; not acknowledged */
+    GLUE_NOTICE_SNI_UNMATCHED /* in no table; the context's own chains are used */
+} glue_notice_kind;
+
+typedef struct glue_notice {
+    struct glue_notice *next;
+    glue_notice_kind kind;
+    char name[256];  /* as the client sent it: may hold any byte but NUL */
+    char later[256]; /* SNI_CHANGED: the other name */
+} glue_notice;
+
+/* The notices so far, in order; the caller frees them. NULL: none, the usual case. */
+glue_notice *glue_conn_take_notices(glue_conn *conn);
+void glue_notices_free(glue_notice *first);
 
 /* ---- faults, for tests: reads and writes of at most `max_io` bytes (0 = any), every `nth` one
  * pretends that the socket is not ready (0 = never). */

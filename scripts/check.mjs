@@ -20,6 +20,7 @@ const LAYERS = [
   ['tls/'],
   ['maildir/'],
   ...[['smtp/', 'policy/', 'sts/', 'tlsrpt/', 'tlsmgr/', 'dns/', 'maps/', 'config/', 'log/']],
+  ['sni/'],
   ['smtpd/', 'delivery/'],
   ['server', 'client', 'setup'],
   ['workers/', 'tlsproxy/'],

@@ -6,12 +6,14 @@ import { demoCommand } from './demo.js';
 import { postconfCommand } from './postconf.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
+import { sniCommand } from './sni.js';
 import { versionCommand } from './version.js';
 
 const commands: readonly Command[] = [
   demoCommand,
   smtpdCommand,
   sendCommand,
+  sniCommand,
   postconfCommand,
   versionCommand,
 ];

@@ -22,6 +22,23 @@ export async function openMaildir(path: string): Promise<Maildir> {
   }
 }
 
+/** A store that is opened later: messages wait for it. */
+export class LateStore {
+  readonly store: Store;
+  #open: (store: Store) => void = () => undefined;
+
+  constructor() {
+    const opened = new Promise<Store>((resolve) => {
+      this.#open = resolve;
+    });
+    this.store = async (session, message) => (await opened)(session, message);
+  }
+
+  open(store: Store): void {
+    this.#open(store);
+  }
+}
+
 export interface KeepProps {
   readonly maildir: Maildir;
   readonly logger: Logger;

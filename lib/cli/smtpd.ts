@@ -10,12 +10,13 @@ import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
+import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal } from './signals.js';
 import { type Access, accessFor } from './smtpd-access.js';
-import { discard, keepIn, openMaildir } from './smtpd-store.js';
+import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
-       [-c DIR] [-o NAME=VALUE ...]
+       [--user NAME[:GROUP]] [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
 before the client is told so. Nothing is relayed.
@@ -34,6 +35,8 @@ Options:
                             on this machine
   --connection-limit N      clients at a time; default 10000, 0 for any number. More are told
                             to come again; near the limit time limits are short
+  --user NAME[:GROUP]       once the ports are bound, and keys, certificates and tables are
+                            read, become this user for good; only root can
 ${parameterHelp}
   -h, --help                this text
 
@@ -44,6 +47,8 @@ Examples:
   mxtls smtpd --listen 127.0.0.1:2525 --maildir /tmp/mail
   mxtls smtpd --listen '[::]:25' --maildir /var/mail/example --domain example.com \\
       -o smtpd_tls_security_level=may -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
+  mxtls smtpd --listen '[::]:25' --maildir /var/mail/example --domain example.com \\
+      --user mail -c /etc/mxtls
   mxtls smtpd --listen 0.0.0.0:465 --maildir /var/mail/example --domain example.com \\
       -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
 `;
@@ -53,6 +58,8 @@ interface Service {
   readonly places: readonly HostPort[];
   readonly maildir: string | null;
   readonly access: Access;
+  /** Whom to become; null: stay who we are. */
+  readonly user: Identity | null;
   readonly parameters: ParameterOptions;
 }
 
@@ -62,6 +69,7 @@ async function run(args: readonly string[]): Promise<number> {
     maildir: { type: 'string' },
     domain: { type: 'string', multiple: true },
     'connection-limit': { type: 'string' },
+    user: { type: 'string' },
     ...parameterOption,
   });
   if (options.flag('help')) {
@@ -79,9 +87,11 @@ async function run(args: readonly string[]): Promise<number> {
   if (maildir === '') {
     throw usageError('--maildir: no directory', 'name one, for example --maildir /var/mail/mxtls');
   }
+  const user = options.string('user');
   await serve({
     connectionLimit: connectionLimit(options.string('connection-limit')),
     places,
+    user: user === null ? null : findIdentity(user),
     maildir,
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
@@ -105,6 +115,7 @@ async function serve({
   places,
   maildir,
   access,
+  user,
   parameters,
 }: Service): Promise<void> {
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
@@ -115,18 +126,29 @@ async function serve({
   process.stderr.on('error', () => undefined); // whoever read the log has gone: no reason to stop
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
-  const mail = maildir === null ? null : await openMaildir(maildir);
+  const late = new LateStore();
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
     onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
-    onData: mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
+    onData: late.store,
   });
   const signal = firstSignal();
   try {
+    const listening: string[] = [];
     for (const place of places) {
-      await listen(smtpd, place, connectionLimit);
+      listening.push(...(await listen(smtpd, place, connectionLimit)));
     }
+    if (user !== null) {
+      becomeUser(user);
+    }
+    // Files are the user's: the Maildir comes after the change, and messages until then wait for it.
+    late.open(
+      maildir === null
+        ? discard(logger)
+        : keepIn({ maildir: await openMaildir(maildir), logger, received }),
+    );
+    process.stdout.write(listening.join(''));
     if (maildir === null) {
       logger.warn('no --maildir: received messages are discarded');
     }
@@ -136,21 +158,20 @@ async function serve({
   }
 }
 
-/** Listens on all addresses of the host. */
+/** Listens on all addresses of the host; what to print about it. */
 async function listen(
   smtpd: Smtpd,
   { host, port }: HostPort,
   connectionLimit: number | null,
-): Promise<void> {
+): Promise<readonly string[]> {
   const limit = connectionLimit === null ? {} : { connectionLimit };
   const addresses = await addressesOf(host);
   let problem: unknown = null;
-  let listening = 0;
+  const listening: string[] = [];
   for (const address of addresses) {
     try {
       const listener = await smtpd.listen({ host: address, port, ...limit });
-      process.stdout.write(`listening ${formatHostPort(listener.address, listener.port)}\n`);
-      listening++;
+      listening.push(`listening ${formatHostPort(listener.address, listener.port)}\n`);
     } catch (error) {
       if (addresses.length === 1 || !isForeign(error)) {
         throw error;
@@ -158,9 +179,10 @@ async function listen(
       problem ??= error;
     }
   }
-  if (listening === 0) {
+  if (listening.length === 0) {
     throw problem;
   }
+  return listening;
 }
 
 /** Names are resolved here; the engine takes addresses. */

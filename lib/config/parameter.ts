@@ -9,6 +9,7 @@ export type ParameterType =
   | 'int'
   | 'release' // 3.11: what `<level` compares
   | 'list' // at commas and blanks
+  | 'tables' // at commas and blanks outside braces
   | 'colon-list' // at commas, blanks and colons
   | 'grade' // of ciphers
   | 'exclusions' // list of cipher names

@@ -5,6 +5,7 @@
  * middle of a session.
  */
 import { TlsError } from '../errors.js';
+import { splitOutsideBraces } from '../maps/split.js';
 import { parseGrade, splitExclusions } from '../tls/ciphers.js';
 import { checkClientLevel, serverLevel } from '../tls/levels.js';
 import { parseProtocols } from '../tls/protocols.js';
@@ -42,6 +43,7 @@ const readers: Readonly<Record<ParameterType, Reader>> = {
   int: readInt,
   release: readRelease,
   list: (text) => splitList(text, /[\s,]+/),
+  tables: splitOutsideBraces,
   'colon-list': (text) => splitList(text, /[\s,:]+/),
   grade: (text, parameter) => parseGrade(text, parameter.name),
   exclusions: (text, parameter) => splitExclusions([text], parameter.name),
@@ -97,6 +99,7 @@ const optionKinds: Readonly<Record<ParameterType, Kind>> = {
   int: count,
   release: text,
   list: strings,
+  tables: strings,
   'colon-list': strings,
   grade: text,
   exclusions: strings,

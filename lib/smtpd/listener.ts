@@ -6,7 +6,8 @@ import { addon } from '../addon.js';
 import type { ListenerOwner } from '../dispatch.js';
 import { TlsError } from '../errors.js';
 import { logHandshakeFailure } from '../log/handshake.js';
-import type { ListenProps, NativeConnection, NativeListener } from '../native.js';
+import { logNotices } from '../log/notices.js';
+import type { ListenProps, NativeConnection, NativeListener, NativeNotice } from '../native.js';
 import { plainAddress } from './client-view.js';
 import type { Service } from './service.js';
 import { Session } from './session.js';
@@ -133,12 +134,18 @@ export class Listener implements ListenerOwner, SmtpdListener {
     this.#service.logger.warn(`${this.#place}: all connections in use: ${whom} turned away`);
   }
 
-  onHandshakeFailure(error: TlsError, address: string): void {
+  onHandshakeFailure(
+    error: TlsError,
+    address: string,
+    _port: number,
+    notices: readonly NativeNotice[] | null,
+  ): void {
     const { logger, newSessions, connections } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     connections.remove(client);
     logger.info(`connect from ${namaddr}`);
+    logNotices(logger, notices, namaddr);
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
     const count = newSessions.add(client);
     if (count !== null) {

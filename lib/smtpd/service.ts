@@ -7,6 +7,7 @@ import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import type { Extension } from '../smtp/envelope.js';
 import { saslMechanisms } from '../smtp/sasl.js';
+import type { SniSource } from '../sni/source.js';
 import { createServerContext, serverTlsProps } from '../tls/contexts.js';
 import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
 import type { ConnectionCount } from './connection-count.js';
@@ -21,6 +22,8 @@ export interface ServiceProps {
   readonly handlers: SmtpdHandlers;
   readonly logger: Required<Logger>;
   readonly wrappermode: boolean;
+  /** Chains of server names, or null. */
+  readonly sni: SniSource | null;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
   readonly newSessions: NewSessionRate;
@@ -47,6 +50,7 @@ export class Service {
   /** STARTTLS is listed and possible, unless TLS is active. */
   readonly offersStarttls: boolean;
   readonly offersChunking: boolean;
+  readonly sni: SniSource | null;
   /** Null: TLS is not in use, or the context was lost at run time. */
   context: NativeContext | null = null;
 
@@ -69,6 +73,7 @@ export class Service {
     this.logger = props.logger;
     this.connections = props.connections;
     this.newSessions = props.newSessions;
+    this.sni = props.sni;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     this.logFlags = loglevel(options, props.logger);
     this.tlsProps = handshakeLimits(options);
@@ -89,6 +94,7 @@ export class Service {
         service: 'smtpd',
         wrappermode: this.mode.wrappermode,
         warn: (text) => this.logger.warn(text),
+        sni: this.sni,
       });
     }
   }

@@ -4,6 +4,8 @@ import type { TlsError } from '../errors.js';
 import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/handshake.js';
 import { logReject } from '../log/reject.js';
 import type { Verb } from '../smtp/command.js';
+import { logNotices } from '../log/notices.js';
+import type { NativeNotice } from '../native.js';
 import type { CommandCount } from './command-count.js';
 import type { SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
@@ -31,6 +33,11 @@ export class SessionLog {
 
   connected(): void {
     this.#info(`connect from ${this.#client.namaddr}`);
+  }
+
+  /** What there is to say about the server name, before the outcome. */
+  tlsNotices(notices: readonly NativeNotice[] | null): void {
+    logNotices(this.#service.logger, notices, this.#client.namaddr);
   }
 
   /** The snapshot is only taken when somebody looks. */

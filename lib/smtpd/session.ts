@@ -87,6 +87,7 @@ export class Session implements ConnectionOwner {
     this.#state = 'open';
     this.#exchange.log.connected();
     if (this.#exchange.client.tlsActive) {
+      this.#logNotices();
       this.#exchange.checkPeer();
     }
     this.#checkCount();
@@ -198,6 +199,7 @@ export class Session implements ConnectionOwner {
   onHandshake(error: TlsError | null): void {
     const { dialogue, log } = this.#exchange;
     dialogue.endOfHandshake(error === null);
+    this.#logNotices();
     if (error !== null) {
       log.tlsFailed(error);
       this.#exchange.countNewSession({ tls: null });
@@ -208,6 +210,13 @@ export class Session implements ConnectionOwner {
     this.#state = 'open';
     this.#exchange.secured();
     this.#goOn();
+  }
+
+  /** Only where server names are looked up is there something to say about them. */
+  #logNotices(): void {
+    if (this.#service.sni !== null) {
+      this.#exchange.log.tlsNotices(this.#wire.connection.takeNotices());
+    }
   }
 
   onTimeout(): void {

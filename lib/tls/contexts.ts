@@ -6,8 +6,15 @@
  */
 import { isIP } from 'node:net';
 import { addon } from '../addon.js';
+import { type QuestionHandler, setQuestionHandler } from '../dispatch.js';
 import { TlsError } from '../errors.js';
-import type { NativeChains, NativeContext, NativeContextProps, StartTlsProps } from '../native.js';
+import type {
+  NativeChains,
+  NativeContext,
+  NativeContextProps,
+  NativeSniCache,
+  StartTlsProps,
+} from '../native.js';
 import { type CipherBaseLists, clientCipherList, serverCipherList } from './ciphers.js';
 import { groupList } from './groups.js';
 import {
@@ -35,6 +42,14 @@ export interface ServerContextProps {
   readonly wrappermode?: boolean;
   /** Gets warnings that do not stop TLS. */
   readonly warn?: (text: string) => void;
+  /** Chains of server names; null: names are neither looked up nor acknowledged. */
+  readonly sni?: ServerNames | null;
+}
+
+/** Who knows the chains of server names: a native cache, and whom to ask for what is not in it. */
+export interface ServerNames {
+  readonly cache: NativeSniCache;
+  readonly ask: QuestionHandler;
 }
 
 /**
@@ -58,8 +73,9 @@ export function createServerContext(
         'name a file with private key and certificate chain in smtpd_tls_chain_files (tls.chainFiles)',
     });
   }
-  return addon.createContext({
+  const context = addon.createContext({
     ...commonProps(options, chains, props.warn),
+    ...serverNameProps(props.sni ?? null),
     role: 'server',
     service: props.service,
     protocols: mode.enforce
@@ -73,6 +89,20 @@ export function createServerContext(
     verifyDepth: options.ccertVerifydepth,
     tickets: true,
   });
+  if (props.sni) {
+    setQuestionHandler(context, props.sni.ask);
+  }
+  return context;
+}
+
+function serverNameProps(
+  names: ServerNames | null,
+): Pick<NativeContextProps, 'ask' | 'acknowledgeSni' | 'sniCache'> {
+  return {
+    ask: names === null ? [] : ['chain'],
+    acknowledgeSni: names !== null,
+    sniCache: names?.cache ?? null,
+  };
 }
 
 export interface ServerSessionProps {
@@ -214,7 +244,8 @@ function commonProps(
     digest: options.fingerprintDigest,
     ask: [],
     keyPrefix: null,
-    acknowledgeSni: false, // without SNI maps a server name is not acknowledged
+    acknowledgeSni: false,
+    sniCache: null,
   };
 }
 
@@ -269,4 +300,5 @@ const bareContext: NativeContextProps = {
   keyPrefix: null,
   tickets: false,
   acknowledgeSni: false,
+  sniCache: null,
 };

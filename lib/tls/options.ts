@@ -34,6 +34,8 @@ export interface TlsLibraryOptions {
   readonly preemptCipherlist?: boolean;
   /** `tls_append_default_CA`: also trust the library's default roots; only beside `CAfile` or `CApath`. */
   readonly appendDefaultCA?: boolean;
+  /** `tls_server_sni_maps`: tables, `type:name` each, with the chains of server names that clients ask for; servers only. */
+  readonly serverSniMaps?: readonly string[];
 }
 
 /** TLS of the smtpd engine: `smtpd_tls_*` and `tls_*`. */

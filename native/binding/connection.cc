@@ -25,6 +25,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::destroy>("destroy"),
                       method_of<&Connection::start_tls>("startTls"),
                       method_of<&Connection::snapshot>("snapshot"),
+                      method_of<&Connection::take_notices>("takeNotices"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
                       value_of("open", Napi::Boolean::New(env, true)),
@@ -328,6 +329,7 @@ void Connection::abandon()
 Connection::~Connection()
 {
     glue_conn_free(conn_);
+    glue_notices_free(notices_);
     if (member_) {
         environment_->remove(this);
     }

@@ -58,6 +58,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value destroy(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value start_tls(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value snapshot(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value take_notices(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_timeout(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_deadline(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_bytes_read(Napi::Env env, const Napi::CallbackInfo &info);
@@ -116,6 +117,7 @@ class Connection final : public ObjectWrap<Connection>,
     size_t pending_offset_ = 0;
     napi_ref snapshot_ = nullptr;
     std::unique_ptr<glue_error> close_error_;
+    glue_notice *notices_ = nullptr; /* owned; of a failed handshake */
 
     uint64_t timeout_ms_ = 0;
     uint64_t deadline_ = kNever;

@@ -56,6 +56,7 @@ void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
     if (handshake->error != nullptr) {
         Environment *environment = environment_;
         set_closed();
+        notices_ = std::exchange(handshake->notices, nullptr);
         Napi::Object self = object();
         environment->call(Callback::on_handshake,
                           {self, environment->error_object(*handshake->error)});
@@ -82,6 +83,15 @@ napi_value Connection::snapshot(Napi::Env env, const Napi::CallbackInfo &)
     Napi::Object object = snapshot_to_object(env, snapshot);
     napi_create_reference(env, object, 1, &snapshot_);
     return object;
+}
+
+napi_value Connection::take_notices(Napi::Env env, const Napi::CallbackInfo &)
+{
+    glue_notice *first =
+        conn_ != nullptr ? glue_conn_take_notices(conn_) : std::exchange(notices_, nullptr);
+    Napi::Value value = notices_to_value(env, first);
+    glue_notices_free(first);
+    return value;
 }
 
 } // namespace mxtls

@@ -67,6 +67,16 @@ glue_chains *read_chains(Fields *fields)
     return chains == nullptr ? nullptr : chains->get();
 }
 
+glue_sni_cache *read_sni_cache(Fields *fields)
+{
+    Napi::Value value = fields->value("sniCache");
+    SniCache *cache = SniCache::from(value);
+    if (cache == nullptr && !value.IsNull()) {
+        fields->fail("sniCache", "what createSniCache() made, or null");
+    }
+    return cache == nullptr ? nullptr : cache->get();
+}
+
 const char *null_if_empty(const std::string &text)
 {
     return text.empty() ? nullptr : text.c_str();
@@ -97,6 +107,60 @@ Napi::Value Chains::make(Environment *environment, glue_chains *owned)
     types.Freeze();
     object.Set("keyTypes", types);
     return object;
+}
+
+/* ------------------------------------------------------------------ chains of server names */
+
+Napi::Function SniCache::define_class(Napi::Env env)
+{
+    return define(env, "NativeSniCache",
+                  {method_of<&SniCache::put>("put"), method_of<&SniCache::drop>("drop")});
+}
+
+Napi::Value SniCache::create(Environment *environment, Napi::Value limit)
+{
+    constexpr int64_t kMaxNames = 1 << 24;
+    Napi::Env env = environment->env();
+    int64_t names = limit_argument(limit, kMaxNames);
+    if (names < 0) {
+        environment->throw_usage("the number of names must be within 0 and 16777216");
+        return env.Undefined();
+    }
+    glue_error err;
+    glue_sni_cache *cache = glue_sni_cache_new(static_cast<size_t>(names), &err);
+    if (cache == nullptr) {
+        environment->throw_error(err);
+        return env.Undefined();
+    }
+    Napi::Object object = wrap(environment, environment->get_class(Class::sni_cache),
+                               std::make_unique<SniCache>(cache));
+    return object.IsEmpty() ? env.Undefined() : Napi::Value(object);
+}
+
+napi_value SniCache::put(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    Chains *chains = Chains::from(info[1]);
+    int64_t ttl = limit_argument(info[2], kMaxMs);
+    if (!info[0].IsString() || (chains == nullptr && !info[1].IsNull()) || ttl < 0) {
+        Environment::of(env)->throw_usage(
+            "what is kept for a server name must be chains that parseChains() made, or null");
+        return env.Undefined();
+    }
+    std::string name = info[0].As<Napi::String>();
+    glue_sni_cache_put(cache_, name.c_str(), chains == nullptr ? nullptr : chains->get(),
+                       static_cast<uint64_t>(ttl));
+    return env.Undefined();
+}
+
+napi_value SniCache::drop(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    if (!info[0].IsString() && !info[0].IsNull()) {
+        Environment::of(env)->throw_usage("drop(name | null)");
+        return env.Undefined();
+    }
+    std::string name = info[0].IsString() ? info[0].As<Napi::String>() : std::string();
+    glue_sni_cache_drop(cache_, info[0].IsNull() ? nullptr : name.c_str());
+    return env.Undefined();
 }
 
 /* ------------------------------------------------------------------ contexts */
@@ -154,6 +218,7 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     read_key_prefix(&fields, &props);
     props.tickets = fields.boolean("tickets");
     props.acknowledge_sni = fields.boolean("acknowledgeSni");
+    props.sni_cache = read_sni_cache(&fields);
     if (!fields.ok()) {
         return env.Undefined();
     }

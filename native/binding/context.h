@@ -1,5 +1,6 @@
 /*
- * context.h - NativeContext and NativeChains: shared glue objects behind JavaScript ones.
+ * context.h - NativeContext, NativeChains, NativeSniCache: shared glue objects behind JavaScript
+ * ones.
  */
 #ifndef MXTLS_CONTEXT_H
 #define MXTLS_CONTEXT_H
@@ -28,6 +29,26 @@ class Chains final : public ObjectWrap<Chains> {
   private:
     friend class ObjectWrap<Chains>;
     glue_chains *chains_;
+};
+
+class SniCache final : public ObjectWrap<SniCache> {
+  public:
+    static constexpr napi_type_tag kTag = {0x6d78746c73736e69, 0x5d20c8f19e73b64a};
+
+    explicit SniCache(glue_sni_cache *owned) : cache_(owned) {}
+    ~SniCache() { glue_sni_cache_free(cache_); }
+
+    static Napi::Function define_class(Napi::Env env);
+    /* createSniCache() of lib/native.ts. */
+    static Napi::Value create(Environment *environment, Napi::Value limit);
+    glue_sni_cache *get() const { return cache_; }
+
+  private:
+    friend class ObjectWrap<SniCache>;
+    napi_value put(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value drop(Napi::Env env, const Napi::CallbackInfo &info);
+
+    glue_sni_cache *cache_;
 };
 
 class Context final : public ObjectWrap<Context> {

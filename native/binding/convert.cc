@@ -102,6 +102,23 @@ Napi::Object error_to_object(Napi::Env env, const glue_error &error)
     return object;
 }
 
+Napi::Value notices_to_value(Napi::Env env, const glue_notice *first)
+{
+    static const char *const kinds[] = {"sni-invalid", "sni-changed", "sni-unmatched"};
+    if (first == nullptr) {
+        return env.Null();
+    }
+    Napi::Array list = Napi::Array::New(env);
+    for (const glue_notice *notice = first; notice != nullptr; notice = notice->next) {
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("kind", kinds[notice->kind]);
+        object.Set("name", notice->name);
+        object.Set("later", notice->later);
+        list[list.Length()] = object;
+    }
+    return list;
+}
+
 Napi::Object library_info_to_object(Napi::Env env, const glue_library_info &info)
 {
     Napi::Object object = Napi::Object::New(env);

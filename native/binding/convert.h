@@ -11,6 +11,8 @@
 namespace mxtls {
 
 Napi::Object error_to_object(Napi::Env env, const glue_error &error);
+/* An array, or null without a notice. */
+Napi::Value notices_to_value(Napi::Env env, const glue_notice *first);
 Napi::Object library_info_to_object(Napi::Env env, const glue_library_info &info);
 /* TlsSnapshot of lib/snapshot.ts, frozen. */
 Napi::Object snapshot_to_object(Napi::Env env, const glue_snapshot &snapshot);

@@ -48,7 +48,7 @@ enum class Callback {
     count
 };
 
-enum class Class { connection, listener, context, chains, count };
+enum class Class { connection, listener, context, chains, sni_cache, count };
 
 /* Something that holds a descriptor or a place in the pool and must go before its environment. */
 class Resource {

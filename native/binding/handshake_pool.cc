@@ -37,6 +37,7 @@ TlsStart::~TlsStart()
 
 Handshake::~Handshake()
 {
+    glue_notices_free(notices);
     glue_conn_free(conn);
 }
 
@@ -141,6 +142,7 @@ void Handshake::settle(glue_status status)
 void Handshake::fail()
 {
     loop_->poller_->remove(this); /* before the fd is closed */
+    notices = glue_conn_take_notices(conn);
     glue_conn_free(conn);
     conn = nullptr;
     loop_->finished(this);

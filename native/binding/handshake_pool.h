@@ -78,6 +78,7 @@ class Handshake final : public Watch {
     Address peer;                      /* of an accepted connection, for the log */
     uint64_t id = 0;                   /* for cancel() and answer() */
     std::unique_ptr<glue_error> error; /* set after a failure */
+    glue_notice *notices = nullptr;    /* owned; of a failed connection: it is gone itself */
 
     void on_ready(uint32_t events) override;
     void on_expired() override;

@@ -10,6 +10,7 @@
 #include "args.h"
 #include "connection.h"
 #include "context.h"
+#include "convert.h"
 
 namespace mxtls {
 
@@ -248,7 +249,8 @@ void Listener::handshake_done(std::unique_ptr<Handshake> handshake)
         std::string address = address_text(handshake->peer, &port);
         environment_->call(Callback::on_handshake_failure,
                            {object(), environment_->error_object(*handshake->error),
-                            Napi::String::New(env, address), Napi::Number::New(env, port)});
+                            Napi::String::New(env, address), Napi::Number::New(env, port),
+                            notices_to_value(env, handshake->notices)});
     }
     leave_if_done();
 }

@@ -281,6 +281,117 @@ static void without_a_name_there_is_no_question(void)
     world_close(&w);
 }
 
+static void a_cached_chain_is_installed_without_a_question(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    glue_error err;
+    glue_chains *other =
+        testlib_chains(testlib_self_signed("ED25519", "other.example.org"), NULL, NULL);
+    w.server->sni_cache = glue_sni_cache_new(16, &err);
+    glue_sni_cache_put(w.server->sni_cache, "other.example.org", other, 0);
+    glue_chains_free(other);
+    EXPECT(connect_pair(&w, "Other.Example.org", NULL));
+    EXPECT_INT(talk.times, 0);
+    glue_snapshot snapshot;
+    EXPECT(glue_conn_snapshot(w.pair.client.conn, &snapshot));
+    EXPECT_STR(snapshot.server.algorithm, "ED25519");
+    EXPECT(glue_conn_take_notices(w.pair.server.conn) == NULL);
+    world_close(&w);
+}
+
+/* ------------------------------------------------------------------ notices */
+
+static void expect_notice(world *w, glue_notice_kind kind, const char *name)
+{
+    glue_notice *notices = glue_conn_take_notices(w->pair.server.conn);
+    if (EXPECT(notices != NULL)) {
+        EXPECT_INT(notices->kind, kind);
+        EXPECT_STR(notices->name, name);
+        EXPECT_STR(notices->later, "");
+        EXPECT(notices->next == NULL);
+    }
+    glue_notices_free(notices);
+    EXPECT(glue_conn_take_notices(w->pair.server.conn) == NULL);
+}
+
+static void a_name_without_chains_is_a_notice(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    EXPECT(connect_pair(&w, "Other.example.org", NULL));
+    EXPECT_INT(talk.times, 1);
+    expect_notice(&w, GLUE_NOTICE_SNI_UNMATCHED, "Other.example.org");
+    world_close(&w);
+}
+
+static void a_cached_no_is_a_notice_without_a_question(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    glue_error err;
+    w.server->sni_cache = glue_sni_cache_new(16, &err);
+    glue_sni_cache_put(w.server->sni_cache, "other.example.org", NULL, 0);
+    EXPECT(connect_pair(&w, "other.example.org", NULL));
+    EXPECT_INT(talk.times, 0);
+    expect_notice(&w, GLUE_NOTICE_SNI_UNMATCHED, "other.example.org");
+    world_close(&w);
+}
+
+/* The gate runs twice here; RFC 8446 4.1.4. */
+static void an_invalid_name_is_one_notice_and_no_question(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    EXPECT_INT(SSL_CTX_set1_groups_list(w.server->ctx, "secp384r1"), 1);
+    EXPECT(connect_pair(&w, "a b.example.org", NULL));
+    EXPECT_INT(talk.times, 0);
+    expect_notice(&w, GLUE_NOTICE_SNI_INVALID, "a b.example.org");
+    world_close(&w);
+}
+
+static void without_sni_maps_there_is_no_notice(void)
+{
+    world w;
+    NEED(world_open(&w, 0, 0));
+    w.server->acknowledge_sni = false;
+    EXPECT(connect_pair(&w, "a b.example.org", NULL));
+    EXPECT(glue_conn_take_notices(w.pair.server.conn) == NULL);
+    world_close(&w);
+}
+
+/* A client that names another server once it has had a HelloRetryRequest. */
+static void rename_after_retry(const SSL *ssl, int where, int ret)
+{
+    (void)ret;
+    if ((where & SSL_CB_LOOP) != 0 && SSL_get_state(ssl) == TLS_ST_CR_SRVR_HELLO) {
+        SSL_set_tlsext_host_name((SSL *)(uintptr_t)ssl, "second.example.org");
+    }
+}
+
+static void a_name_that_changes_after_a_retry_is_a_notice(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_CHAIN, 0));
+    EXPECT_INT(SSL_CTX_set1_groups_list(w.server->ctx, "secp384r1"), 1);
+    SSL_CTX_set_info_callback(w.client->ctx, rename_after_retry);
+    EXPECT(connect_pair(&w, "first.example.org", NULL));
+    EXPECT_INT(talk.times, 1);
+    glue_snapshot snapshot;
+    EXPECT(glue_conn_snapshot(w.pair.server.conn, &snapshot));
+    EXPECT_STR(snapshot.sni, "first.example.org");
+    glue_notice *notices = glue_conn_take_notices(w.pair.server.conn);
+    if (EXPECT(notices != NULL) && EXPECT(notices->next != NULL)) {
+        EXPECT_INT(notices->kind, GLUE_NOTICE_SNI_UNMATCHED);
+        EXPECT_INT(notices->next->kind, GLUE_NOTICE_SNI_CHANGED);
+        EXPECT_STR(notices->next->name, "first.example.org");
+        EXPECT_STR(notices->next->later, "second.example.org");
+        EXPECT(notices->next->next == NULL);
+    }
+    glue_notices_free(notices);
+    world_close(&w);
+}
+
 /* ------------------------------------------------------------------ suspension and names */
 
 static void a_suspended_handshake_waits_and_can_be_freed(void)
@@ -362,6 +473,15 @@ static const test_case cases[] = {
     {"no chain means the context's own", no_chain_means_the_contexts_own},
     {"a refused chain ends the handshake", a_refused_chain_ends_the_handshake},
     {"a resumption asks for no chain", a_resumption_asks_for_no_chain},
+    {"a cached chain is installed without a question",
+     a_cached_chain_is_installed_without_a_question},
+    {"a name without chains is a notice", a_name_without_chains_is_a_notice},
+    {"a cached no is a notice without a question", a_cached_no_is_a_notice_without_a_question},
+    {"an invalid name is one notice and no question",
+     an_invalid_name_is_one_notice_and_no_question},
+    {"without SNI maps there is no notice", without_sni_maps_there_is_no_notice},
+    {"a name that changes after a retry is a notice",
+     a_name_that_changes_after_a_retry_is_a_notice},
     {"without a name there is no question", without_a_name_there_is_no_question},
     {"a suspended handshake waits and can be freed", a_suspended_handshake_waits_and_can_be_freed},
     {"valid names are noted, others are not", valid_names_are_noted_and_others_are_not},

@@ -34,6 +34,7 @@ struct Contexts {
         glue_context_props props = testlib_props(GLUE_SERVER);
         props.chains = chains;
         props.ask = ask;
+        props.acknowledge_sni = true;
         server = glue_context_new(&props, &err);
         props = testlib_props(GLUE_CLIENT);
         client = glue_context_new(&props, &err);

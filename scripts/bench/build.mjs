@@ -57,6 +57,7 @@ function makeNodeConfig(tickets) {
  * @property {string} nodeConfig OpenSSL configuration for the node:tls peers
  * @property {number} tickets    session tickets per handshake, on every server
  * @property {string} openssl    version
+ * @property {string} opensslProgram
  * @returns {Kit}
  */
 export function prepareKit() {
@@ -74,5 +75,6 @@ export function prepareKit() {
     nodeConfig: makeNodeConfig(1),
     tickets: 1,
     openssl: openssl.version,
+    opensslProgram: openssl.bin ?? 'openssl',
   };
 }

@@ -6,8 +6,8 @@ import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 
 /**
- * --chain FILE, --groups LIST, --delay for a server whose event-loop delay is wanted, and --limit N
- * for one that turns connections over that number away.
+ * --chain FILE, --groups LIST, --delay for a server whose event-loop delay is wanted, --limit N for
+ * one that turns connections over that number away, and --sni TABLE for the one that knows names.
  */
 export function serverOptions() {
   const { values } = parseArgs({
@@ -16,13 +16,14 @@ export function serverOptions() {
       groups: { type: 'string' },
       delay: { type: 'boolean', default: false },
       limit: { type: 'string', default: '0' },
+      sni: { type: 'string', default: '' },
     },
   });
   if (values.chain === undefined || values.groups === undefined) {
     throw new Error('a bench server needs --chain and --groups');
   }
-  const { chain, groups, delay } = values;
-  return { chain, groups, delay, limit: Number(values.limit) };
+  const { chain, groups, delay, sni } = values;
+  return { chain, groups, delay, sni, limit: Number(values.limit) };
 }
 
 /** The timer behind the histogram costs CPU, so it runs only where the delay is the figure. */

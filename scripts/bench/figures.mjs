@@ -17,6 +17,7 @@ import {
   SETTLE_MS,
 } from './rounds.mjs';
 import { withServer } from './servers.mjs';
+import { measureSni } from './sni-figure.mjs';
 import { measureBulk, measureDeliveries, measureSessions } from './smtp-figures.mjs';
 
 const POST_QUANTUM = 'X25519MLKEM768';
@@ -203,6 +204,11 @@ export const FIGURES = {
   handshake8: {
     about: 'the same with 8 connections at a time',
     measure: (bench) => measureHandshakes(bench, 'handshake8', 8, { floor: 1.3 }),
+  },
+  sni: {
+    about:
+      'server CPU per handshake that asks for one of many server names, against one that asks for none',
+    measure: measureSni,
   },
   memory: {
     about: 'resident memory per idle connection, fresh and after load',

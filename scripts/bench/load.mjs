@@ -9,12 +9,14 @@ import { LineChild } from './process.mjs';
  * @property {number} count
  * @property {number} concurrency
  * @property {string} [mode]  of the generator; default: handshake
+ * @property {number} [names]  how many server names to ask for in turn; default: none
  * @property {number} [size]  bytes of the message of the smtp modes
  */
 
-function loadArguments(kit, { port, group, count, concurrency, mode, size }) {
+function loadArguments(kit, { port, group, count, concurrency, mode, names, size }) {
   return [
     ...(mode === undefined ? [] : ['--mode', mode]),
+    ...(names === undefined ? [] : ['--names', String(names)]),
     ...(size === undefined ? [] : ['--size', String(size)]),
     ...['--port', String(port), '--group', group, '--count', String(count)],
     ...['--concurrency', String(concurrency), '--tickets', String(kit.tickets)],

@@ -53,6 +53,7 @@ const context = addon.createContext({
   keyPrefix: null,
   tickets: true,
   acknowledgeSni: false,
+  sniCache: null,
 });
 const listener = addon.listen({
   host: '127.0.0.1',

@@ -19,6 +19,7 @@ const PEERS = ['20', '24'];
  * @property {readonly string[] | null} lacks  groups its OpenSSL does not know
  * @property {boolean} [chunking]          SMTP servers: it has BDAT
  * @property {(settings: Settings) => LineChild} spawn
+ * @property {(table: string) => Pick<Server, 'name' | 'spawn'>} [withNames]  mxtls with a table of names
  *
  * @typedef {object} Settings
  * @property {string} chain
@@ -70,6 +71,14 @@ function mxtlsServer(program) {
     missing: existsSync(dist) ? (missing ?? null) : 'dist/ is missing; run `npm run build`',
     lacks: [],
     spawn: (settings) => new LineChild(process.execPath, nodeArguments(program, settings)),
+    withNames: (table) => ({
+      name: 'mxtls',
+      spawn: (settings) =>
+        new LineChild(process.execPath, [
+          ...nodeArguments('mxtls-sni-server.mjs', settings),
+          ...['--sni', table],
+        ]),
+    }),
   };
 }
 

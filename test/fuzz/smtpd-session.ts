@@ -62,6 +62,9 @@ class Pipe implements NativeConnection {
     throw new Error('there is no TLS here');
   }
 
+  takeNotices(): null {
+    return null;
+  }
   snapshot(): null {
     return null;
   }
@@ -92,6 +95,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
     wrappermode: false,
     connections: new ConnectionCount(0, []),
+    sni: null,
     newSessions: new NewSessionRate({ limit: 0, unit: 60_000, exceptions: everybody }),
   });
 }

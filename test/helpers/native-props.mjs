@@ -24,6 +24,7 @@ export const plainContext = {
   keyPrefix: null,
   tickets: true,
   acknowledgeSni: false,
+  sniCache: null,
 };
 
 export const plainTls = {

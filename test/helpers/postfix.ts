@@ -60,6 +60,8 @@ export interface PostfixOptions {
   readonly smtpds?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** What a password has to be to let a user in; without it there is no AUTH. */
   readonly isPassword?: IsPassword;
+  /** Files for those lines, by their names in `$config_directory`. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export class Postfix {
@@ -133,7 +135,15 @@ export class Postfix {
     return join(this.#directory, ...parts);
   }
 
-  #configure({ keys, mailboxes, transport, main, smtpds, isPassword }: PostfixOptions): void {
+  #configure({
+    keys,
+    mailboxes,
+    transport,
+    main,
+    files = {},
+    smtpds,
+    isPassword,
+  }: PostfixOptions): void {
     chmodSync(this.#directory, 0o755);
     for (const folder of ['etc', 'spool', 'data', 'mail']) {
       mkdirSync(this.#file(folder));
@@ -144,6 +154,9 @@ export class Postfix {
     }
     if (isPassword !== undefined) {
       this.#auth = dovecotAuth(this.#file('auth'), isPassword);
+    }
+    for (const [name, file] of Object.entries(files)) {
+      copyFileSync(file, this.#file('etc', name));
     }
     const boxes = mailboxes.map((address) => `{ ${address} = ${address}/ }`);
     const routes = Object.entries(transport).map(([domain, hop]) => `{ ${domain} = smtp:${hop} }`);

@@ -37,7 +37,7 @@ function context(role, chains) {
     ...{ cipherList: null, groups: null, optionsOn: 0n, optionsOff: 0n },
     ...{ askClientCert: false, requireClientCert: false, enableRpk: false, caFile: null },
     ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },
-    ...{ keyPrefix: null, tickets: false, acknowledgeSni: false },
+    ...{ keyPrefix: null, tickets: false, acknowledgeSni: false, sniCache: null },
   });
 }
 

@@ -25,12 +25,12 @@ function source(...names: readonly string[]): string {
 
 const shared = source('tls', 'log', 'smtp');
 const sources: Readonly<Record<Engine, string>> = {
-  smtpd: `${source('smtpd', 'server.ts')}${shared}`,
+  smtpd: `${source('smtpd', 'sni', 'server.ts')}${shared}`,
   smtp: `${source('delivery', 'client.ts')}${shared}`,
 };
 
-/** Its default is what smtp_helo_name is made of. */
-const usedByReference = ['smtp myhostname'];
+/** Its default is what smtp_helo_name is made of; and what is a server's among the parameters of both engines. */
+const usedByReference = ['smtp myhostname', 'smtp serverSniMaps'];
 
 test.each(['smtpd', 'smtp'] as const)('the %s engine reads its options', (engine) => {
   const rows = engineParameters(engine).map((row) => {

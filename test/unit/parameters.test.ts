@@ -99,6 +99,7 @@ const libraryFields = {
   ffdheAutoGroups: true,
   preemptCipherlist: true,
   appendDefaultCA: true,
+  serverSniMaps: true,
 } as const;
 
 const roleFields = {

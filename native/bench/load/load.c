@@ -43,11 +43,17 @@ int main(int argc, char **argv)
 static const load_mode *parse(int argc, char **argv, load_options *options)
 {
     static const struct option known[] = {
-        {"port", required_argument, NULL, 'p'},  {"mode", required_argument, NULL, 'm'},
-        {"count", required_argument, NULL, 'n'}, {"concurrency", required_argument, NULL, 'c'},
-        {"group", required_argument, NULL, 'g'}, {"tickets", required_argument, NULL, 't'},
-        {"size", required_argument, NULL, 's'},  {"hold", no_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},        {NULL, 0, NULL, 0},
+        {"port", required_argument, NULL, 'p'},
+        {"mode", required_argument, NULL, 'm'},
+        {"count", required_argument, NULL, 'n'},
+        {"concurrency", required_argument, NULL, 'c'},
+        {"group", required_argument, NULL, 'g'},
+        {"tickets", required_argument, NULL, 't'},
+        {"size", required_argument, NULL, 's'},
+        {"names", required_argument, NULL, 'i'},
+        {"hold", no_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     const load_mode *mode = &load_handshake_mode;
     int option;
@@ -73,6 +79,9 @@ static const load_mode *parse(int argc, char **argv, load_options *options)
             break;
         case 's':
             options->size = bench_number("size", optarg, 1UL << 30);
+            break;
+        case 'i':
+            options->names = bench_number("names", optarg, 1000000);
             break;
         case 'o':
             options->hold = true;
@@ -106,12 +115,13 @@ static const load_mode *find_mode(const char *name)
 static void print_usage(FILE *out)
 {
     fputs("usage: bench_load --port P [--mode M] [--count N] [--concurrency C] [--group G]\n"
-          "                  [--tickets T] [--size S] [--hold]\n"
+          "                  [--tickets T] [--size S] [--names N] [--hold]\n"
           "  --count N        connections in total (default 1000)\n"
           "  --concurrency C  connections at a time (default 60)\n"
           "  --group G        the only key exchange group offered (default X25519)\n"
           "  --tickets T      session tickets to read before going on (default 1)\n"
           "  --size S         bytes of the message of the smtp modes (default 1024)\n"
+          "  --names N        server names to ask for in turn, nI.bench.test (default none)\n"
           "  --hold           keep the connections, print \"ready\", close at the end of stdin\n"
           "modes:\n",
           out);

@@ -18,6 +18,7 @@ typedef struct load_options {
     unsigned long concurrency; /* connections at a time that are not held */
     unsigned long count;       /* connections in total */
     unsigned long tickets;     /* session tickets to wait for after a handshake */
+    unsigned long names;       /* server names to ask for in turn, nI.bench.test; 0: none */
     const char *group;
     bool hold;          /* keep finished connections open until the end of stdin */
     unsigned long size; /* bytes of the message of the smtp modes */

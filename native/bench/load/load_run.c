@@ -42,6 +42,7 @@ typedef struct load_state {
 static double now(void);
 static double cpu_now(void);
 static void start_one(load_state *state);
+static void name_server(const load_state *state, SSL *ssl);
 static int connect_socket(unsigned long port);
 static void step(load_state *state, load_conn *conn);
 static void finish(load_state *state, load_conn *conn, load_progress progress);
@@ -114,6 +115,7 @@ static void start_one(load_state *state)
     if (SSL_set_fd(ssl, conn->fd) != 1 || SSL_set_app_data(ssl, conn) != 1) {
         bench_fail_openssl("out of memory");
     }
+    name_server(state, ssl);
     struct epoll_event event = {
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.ptr = conn,
@@ -123,6 +125,18 @@ static void start_one(load_state *state)
     }
     state->started++;
     state->under_way++;
+}
+
+static void name_server(const load_state *state, SSL *ssl)
+{
+    char name[64];
+    if (state->options->names == 0) {
+        return;
+    }
+    snprintf(name, sizeof name, "n%lu.bench.test", state->started % state->options->names);
+    if (SSL_set_tlsext_host_name(ssl, name) != 1) {
+        bench_fail_openssl("out of memory");
+    }
 }
 
 static int connect_socket(unsigned long port)
