@@ -55,6 +55,8 @@ export {
   streamLogger,
 } from './log/logger.js';
 export { type TlsSummaryProps, tlsSummary } from './log/summary.js';
+export type { LookupTable } from './maps/table.js';
+export type { TableLike } from './maps/table-like.js';
 export type {
   NativeConnection,
   NativeContext,
@@ -66,8 +68,20 @@ export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
 export { clientTls, serverTls, type TlsSetup } from './setup.js';
 export type { Reply } from './smtp/reply.js';
-export type { Credentials, SaslMechanism } from './smtp/sasl.js';
+export type {
+  Credentials,
+  ExternalCredentials,
+  PasswordMechanism,
+  SaslMechanism,
+} from './smtp/sasl.js';
 export type { Authenticated } from './smtpd/authentication.js';
+export {
+  type CcertAccessOptions,
+  type CcertSearch,
+  checkCcertAccess,
+  permitTlsAllClientcerts,
+  permitTlsClientcerts,
+} from './smtpd/ccert-access.js';
 export type {
   Answer,
   AuthAnswer,
@@ -77,6 +91,13 @@ export type {
   SmtpdSession,
 } from './smtpd/handlers.js';
 export type { SmtpdListener, SmtpdListenOptions } from './smtpd/listener.js';
+export {
+  type Deferral,
+  type Restriction,
+  restrictions,
+  type Subject,
+  type Verdict,
+} from './smtpd/restrictions.js';
 export type { Role } from './start-tls.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';

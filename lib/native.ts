@@ -86,6 +86,7 @@ export interface NativeContextProps {
   readonly askClientCert: boolean;
   readonly requireClientCert: boolean;
   readonly enableRpk: boolean;
+  readonly trustServerCcerts: boolean;
   readonly caFile: string | null;
   readonly caPath: string | null;
   readonly appendDefaultCa: boolean;
@@ -97,6 +98,19 @@ export interface NativeContextProps {
   readonly keyPrefix: Uint8Array | null;
   readonly tickets: boolean;
   readonly acknowledgeSni: boolean;
+}
+
+/**
+ * What the peer's certificate says, trusted or not: for what is marked as unverified. Empty where there is nothing that
+ * can be shown.
+ */
+export interface NativeClaims {
+  /** Common name. */
+  readonly subject: string;
+  /** Common name, else organisation. */
+  readonly issuer: string;
+  /** `/O=…/CN=…` of the issuer that the fault of the chain is about; full handshakes only. */
+  readonly untrustedIssuer: string;
 }
 
 /** Private keys with certificate chains; immutable, shared. */
@@ -143,6 +157,8 @@ export interface NativeConnection {
   startTls(context: NativeContext, props: StartTlsProps): void;
   /** The snapshot after a handshake, frozen, always the same object; null in plaintext. */
   snapshot(): object | null;
+  /** Null without a certificate. */
+  claims(): NativeClaims | null;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
   setTimeout(ms: number): void;
   /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */

@@ -9,6 +9,7 @@ import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
+import { ClientView } from './smtpd/client-view.js';
 import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
 import { NetworkList } from './smtpd/network-list.js';
@@ -71,6 +72,7 @@ export class Smtpd {
       connections: this.#connections,
       newSessions: this.#newSessions,
       wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
+      name: where.service ?? null,
     });
     service.loadContext();
     const listener = new Listener(service, where, {
@@ -91,7 +93,8 @@ export class Smtpd {
     return receivedHeader({
       ...{ session, myhostname, mailName, hideClientSession, date },
       tls: tls.receivedHeader,
-      askCcert: tls.askCcert || tls.reqCcert,
+      askCcert: tls.askCcert,
+      claims: session instanceof ClientView ? session.claims : null,
       fingerprintDigest: tls.fingerprintDigest,
     });
   }

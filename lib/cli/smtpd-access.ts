@@ -8,7 +8,6 @@ import { domainToASCII } from 'node:url';
 import type { Recipient } from '../smtp/envelope.js';
 import { isAddress } from '../smtp/path.js';
 import type { Reply } from '../smtp/reply.js';
-import type { SmtpdSession } from '../smtpd/handlers.js';
 import { usageError } from './command.js';
 
 /** Refuses a recipient, or has nothing to say. */
@@ -23,16 +22,6 @@ export function accessFor(domains: readonly string[]): Access {
       ? undefined
       : { code: 554, enhanced: '5.7.1', text: `<${address}>: Relay access denied` };
   };
-}
-
-/** A refusal in the log, in Postfix's words. */
-export function refusalLine(session: SmtpdSession, recipient: Recipient, refusal: Reply): string {
-  const { queueId, namaddr, sender, protocol, helo } = session;
-  return (
-    `${queueId ?? 'NOQUEUE'}: reject: RCPT from ${namaddr}: ${refusal.code} ${refusal.enhanced} ` +
-    `${refusal.text}; from=<${sender?.address}> to=<${recipient.address}> proto=${protocol}` +
-    (helo === null ? '' : ` helo=<${helo}>`)
-  );
 }
 
 function readDomain(text: string): string {

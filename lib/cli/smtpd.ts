@@ -6,13 +6,15 @@ import { setTimeout } from 'node:timers/promises';
 import type { ParameterOptions } from '../config/from-parameters.js';
 import { TlsError } from '../errors.js';
 import type { Smtpd } from '../server.js';
+import type { Recipient } from '../smtp/envelope.js';
 import type { SmtpdSession } from '../smtpd/handlers.js';
+import { restrictions } from '../smtpd/restrictions.js';
 import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { firstSignal } from './signals.js';
-import { type Access, accessFor, refusalLine } from './smtpd-access.js';
+import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, openMaildir } from './smtpd-store.js';
 import { Work } from './smtpd-work.js';
 
@@ -125,13 +127,9 @@ async function serve({
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
-    onRcpt: (session, recipient) => {
-      const refusal = access(session.remoteAddress, recipient);
-      if (refusal !== undefined) {
-        logger.info(refusalLine(session, recipient, refusal));
-      }
-      return refusal;
-    },
+    onRcpt: restrictions<Recipient>(({ remoteAddress }, recipient) =>
+      access(remoteAddress, recipient),
+    ),
     onData: work.counting(
       mail === null ? discard(logger) : keepIn({ maildir: mail, logger, received }),
     ),

@@ -11,7 +11,7 @@ import type { Reply } from '../smtp/reply.js';
 import { Authentication } from './authentication.js';
 import { CommandCount } from './command-count.js';
 import type { Answer, SmtpdSession } from './handlers.js';
-import type { Service } from './service.js';
+import type { OfferedTo, Service } from './service.js';
 import type { SessionLog } from './session-log.js';
 import * as texts from './texts.js';
 import { type Chunk, Transaction } from './transaction.js';
@@ -23,7 +23,7 @@ export type Action = 'none' | 'starttls' | 'data' | Chunk;
 export interface DialogueHost {
   readonly service: Service;
   /** What callbacks get. */
-  readonly client: SmtpdSession & { readonly tlsActive: boolean };
+  readonly client: SmtpdSession & OfferedTo;
   readonly log: Pick<SessionLog, 'newSessionRefused'>;
   /**
    * Runs a callback; `done` makes the reply's text from its answer, `failed` is said when it throws.
@@ -193,7 +193,7 @@ export class Dialogue {
       case 'VRFY':
         return this.#vrfy(argument);
       case 'HELP':
-        return texts.help(this.#host.service.commands(this.#host.client.tlsActive));
+        return texts.help(this.#host.service.commands(this.#host.client));
       case 'NOOP':
         return texts.ok;
       case 'QUIT':
@@ -212,7 +212,7 @@ export class Dialogue {
     this.helo = argument;
     if (verb === 'EHLO') {
       this.protocol = 'ESMTP';
-      return service.ehlo(client.tlsActive);
+      return service.ehlo(client);
     }
     this.protocol = 'SMTP';
     return `250 ${service.options.myhostname}\r\n`;
@@ -250,7 +250,7 @@ export class Dialogue {
     if (!service.authPossible) {
       return texts.authDisabled;
     }
-    if (!service.offersAuth(client.tlsActive)) {
+    if (service.mechanisms(client).length === 0) {
       return texts.authNeedsTls;
     }
     if (this.helo === null) {

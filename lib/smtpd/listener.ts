@@ -25,6 +25,11 @@ export interface SmtpdListenOptions {
   readonly fd?: number;
   /** TLS from the first byte; default: `tls.wrappermode`. */
   readonly wrappermode?: boolean;
+  /**
+   * Name of the service, as in master.cf: TLS sessions resume only where it is the same. Default: `smtpd`, with
+   * wrappermode `submissions`.
+   */
+  readonly service?: string;
   /** Several processes share the port (SO_REUSEPORT). */
   readonly reusePort?: boolean;
   /** Clients that may wait to be accepted; default 511. */

@@ -1,9 +1,10 @@
 /** What the smtpd engine logs about one session, in Postfix's words. */
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
+import { credentialLines } from '../log/credential.js';
 import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/handshake.js';
+import type { ClientView } from './client-view.js';
 import type { CommandCount } from './command-count.js';
-import type { SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
 
 const established = channel('mxtls:tls:established');
@@ -14,9 +15,9 @@ export function newSessionRateExceeded(count: number, namaddr: string): string {
 
 export class SessionLog {
   readonly #service: Service;
-  readonly #client: SmtpdSession;
+  readonly #client: ClientView;
 
-  constructor(service: Service, client: SmtpdSession) {
+  constructor(service: Service, client: ClientView) {
     this.#service = service;
     this.#client = client;
   }
@@ -28,14 +29,18 @@ export class SessionLog {
   /** The snapshot is only taken when somebody looks. */
   tlsEstablished(): void {
     const flags = this.#service.logFlags;
-    if (!flags.summary && !established.hasSubscribers) {
+    const credential = flags.peercert || flags.verbose || flags.untrusted;
+    if (!flags.summary && !credential && !established.hasSubscribers) {
       return;
     }
     const snapshot = this.#client.tls;
     if (snapshot !== null) {
-      const { namaddr } = this.#client;
-      const use = 'established';
-      logEstablished(this.#service.logger, { snapshot, direction: 'from', use, namaddr, flags });
+      const { namaddr, claims } = this.#client;
+      const event = { snapshot, direction: 'from', namaddr, flags } as const;
+      for (const line of credential ? credentialLines({ ...event, claims }) : []) {
+        this.#info(line);
+      }
+      logEstablished(this.#service.logger, { ...event, use: 'established' });
     }
   }
 
@@ -65,7 +70,7 @@ export class SessionLog {
 
   tooManyConnections(count: number): void {
     this.#service.logger.warn(
-      `Connection concurrency limit exceeded: ${count} from ${this.#client.namaddr} for service smtpd`,
+      `Connection concurrency limit exceeded: ${count} from ${this.#client.namaddr} for service ${this.#service.name}`,
     );
   }
 

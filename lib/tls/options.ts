@@ -34,6 +34,8 @@ export interface TlsLibraryOptions {
   readonly preemptCipherlist?: boolean;
   /** `tls_append_default_CA`: also trust the library's default roots; only beside `CAfile` or `CApath`. */
   readonly appendDefaultCA?: boolean;
+  /** `tls_trust_server_ccerts`: server: client certificates may be for servers only (extended key usage). */
+  readonly trustServerCcerts?: boolean;
 }
 
 /** TLS of the smtpd engine: `smtpd_tls_*` and `tls_*`. */

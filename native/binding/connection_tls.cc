@@ -84,4 +84,13 @@ napi_value Connection::snapshot(Napi::Env env, const Napi::CallbackInfo &)
     return object;
 }
 
+napi_value Connection::claims(Napi::Env env, const Napi::CallbackInfo &)
+{
+    glue_claims claims;
+    if (conn_ == nullptr || !glue_conn_claims(conn_, &claims)) {
+        return env.Null();
+    }
+    return claims_to_object(env, claims);
+}
+
 } // namespace mxtls

@@ -55,6 +55,8 @@ export interface PostfixOptions {
   readonly transport: Readonly<Record<string, string>>;
   /** Further lines of main.cf. */
   readonly main: Readonly<Record<string, string>>;
+  /** Files for those lines, by their names in `$config_directory`. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 export class Postfix {
@@ -115,7 +117,7 @@ export class Postfix {
     return join(this.#directory, ...parts);
   }
 
-  #configure({ keys, mailboxes, transport, main }: PostfixOptions): void {
+  #configure({ keys, mailboxes, transport, main, files = {} }: PostfixOptions): void {
     chmodSync(this.#directory, 0o755);
     for (const folder of ['etc', 'spool', 'data', 'mail']) {
       mkdirSync(this.#file(folder));
@@ -123,6 +125,9 @@ export class Postfix {
     chownSync(this.#file('mail'), nobody, nobody);
     for (const key of keys) {
       copyFileSync(certificate(key).chainFile, this.#file('etc', `${key}.pem`));
+    }
+    for (const [name, file] of Object.entries(files)) {
+      copyFileSync(file, this.#file('etc', name));
     }
     const boxes = mailboxes.map((address) => `{ ${address} = ${address}/ }`);
     const routes = Object.entries(transport).map(([domain, hop]) => `{ ${domain} = smtp:${hop} }`);

@@ -99,6 +99,7 @@ const libraryFields = {
   ffdheAutoGroups: true,
   preemptCipherlist: true,
   appendDefaultCA: true,
+  trustServerCcerts: true,
 } as const;
 
 const roleFields = {
