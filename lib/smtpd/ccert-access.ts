@@ -135,7 +135,7 @@ class CcertCheck {
   }
 
   async #find(search: CcertSearch): Promise<AccessAction> {
-    const { table, name, tls } = this.#props;
+    const { table, name, session, tls } = this.#props;
     const key = search === 'cert_fingerprint' ? tls.peerCertFingerprint : tls.peerPkeyFingerprint;
     if (key === null) {
       return { kind: 'dunno' };
@@ -144,8 +144,8 @@ class CcertCheck {
       const value = await table.lookup(key);
       return value === undefined ? { kind: 'dunno' } : parseAction(value, this.#what);
     } catch (error) {
-      const warning = `${name}: table lookup problem: ${reason(error)}`;
-      return { kind: 'error', warning };
+      warn(session, `${name}: table lookup problem: ${reason(error)}`);
+      return parseAction('451 4.3.5 Server configuration error', this.#what);
     }
   }
 

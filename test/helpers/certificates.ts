@@ -53,10 +53,19 @@ export function authority(): Certificate {
 
 /** A client's certificate, issued by {@link authority}. */
 export function issuedCertificate(): Certificate {
+  return issue('issued', '/CN=client.example.com');
+}
+
+/** The same for servers only, by its extended key usage. */
+export function serversOnlyCertificate(): Certificate {
+  return issue('servers-only', '/CN=server.example.com', 'extendedKeyUsage=serverAuth');
+}
+
+function issue(name: string, subject: string, ...extensions: readonly string[]): Certificate {
   const issuer = authority();
-  return make('issued', 'ecdsa', '/CN=client.example.com', [
+  return make(name, 'ecdsa', subject, [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
-    ...['-addext', 'basicConstraints=critical,CA:FALSE'],
+    ...['basicConstraints=critical,CA:FALSE', ...extensions].flatMap((ext) => ['-addext', ext]),
   ]);
 }
 
