@@ -341,7 +341,10 @@ static glue_status configure_client(glue_context *context, const glue_context_pr
 
 /* ------------------------------------------------------------------ life */
 
-/* One more than asked for, as Postfix sets it; glue_verify.c tells why. */
+/*
+ * One more than asked for, as Postfix sets it. OpenSSL counts intermediate CAs only, so a limit of 0
+ * takes a chain of leaf, intermediate and root (observed with Postfix 3.10, too).
+ */
 static int certificates_allowed(int verify_depth)
 {
     return verify_depth < 0 ? 0 : verify_depth == INT_MAX ? INT_MAX : verify_depth + 1;

@@ -25,26 +25,12 @@ static bool tells_more(const struct glue_conn *conn, int code, int depth)
     return conn->verify_code == X509_V_ERR_HOSTNAME_MISMATCH || depth < conn->verify_depth;
 }
 
-/*
- * OpenSSL does not count the trust anchor against the limit, and calls a chain over it incomplete.
- * So its limit is one more than the operator's, and what comes to lie above that one is a fault.
- */
-static bool too_deep(const SSL *ssl, int depth)
-{
-    int limit = ssl == NULL ? 0 : SSL_get_verify_depth(ssl);
-    return limit > 0 && depth >= limit;
-}
-
 int glue_verify_callback(int ok, X509_STORE_CTX *store)
 {
     const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
     struct glue_conn *conn = glue_conn_of(ssl);
-    int depth = X509_STORE_CTX_get_error_depth(store);
-    if (too_deep(ssl, depth)) {
-        ok = 0;
-        X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_CHAIN_TOO_LONG);
-    }
     int code = X509_STORE_CTX_get_error(store);
+    int depth = X509_STORE_CTX_get_error_depth(store);
     if (ok == 0 && conn != NULL && tells_more(conn, code, depth)) {
         conn->verify_code = code;
         conn->verify_depth = depth;

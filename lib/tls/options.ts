@@ -77,7 +77,7 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions {
   readonly CAfile?: string;
   /** `smtpd_tls_CApath`: hashed directory of roots. */
   readonly CApath?: string;
-  /** `smtpd_tls_ccert_verifydepth`: how many CA certificates a client's chain may have. */
+  /** `smtpd_tls_ccert_verifydepth`: how many intermediate CA certificates a client's chain may have; one more is let through. */
   readonly ccertVerifydepth?: number;
   /** `smtpd_tls_enable_rpk`: accept raw public keys from clients (RFC 7250). */
   readonly enableRpk?: boolean;

@@ -247,7 +247,7 @@ static void depth_is_another(int version)
 {
     glue_context_props other = trusting_props();
     other.verify_depth = 0;
-    does_not_resume(version, &other, "Untrusted");
+    does_not_resume(version, &other, "Trusted");
 }
 
 static void raw_public_keys_are_accepted(int version)

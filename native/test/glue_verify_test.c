@@ -192,29 +192,33 @@ static void a_wrong_name_says_less_than_an_expired_ca(void)
 
 /* ------------------------------------------------------------------ depth */
 
-/* A client with this limit meets leaf <- intermediate <- root; with `count` 1 leaf <- root. */
-static glue_snapshot meet_chain(int count, int verify_depth)
+/* A client with this limit meets a leaf under so many intermediate CAs. */
+static glue_snapshot meet_chain(int intermediates, int verify_depth)
 {
     const test_identity *root = ca_of(false);
-    test_cert_spec spec = {.key = "EC", .cn = "intermediate", .ca = true, .issuer = root};
+    const test_identity *issuer = root;
+    for (int i = 0; i < intermediates; i++) {
+        test_cert_spec spec = {.key = "EC", .cn = "intermediate", .ca = true, .issuer = issuer};
+        issuer = testlib_identity(&spec);
+    }
     limit = verify_depth;
-    glue_snapshot snapshot =
-        meet(leaf_of(count > 1 ? testlib_identity(&spec) : root, false), root, NULL);
+    glue_snapshot snapshot = meet(leaf_of(issuer, false), root, NULL);
     limit = 9;
     return snapshot;
 }
 
-static void a_chain_may_have_as_many_cas_as_the_limit_says(void)
+/* As recorded with Postfix 3.10 and OpenSSL 3.5. */
+static void a_chain_may_have_one_intermediate_more_than_the_limit_says(void)
 {
-    expect_fault(meet_chain(1, 1), X509_V_OK, 0, "");
-    expect_fault(meet_chain(2, 2), X509_V_OK, 0, "");
+    expect_fault(meet_chain(0, 0), X509_V_OK, 0, "");
+    expect_fault(meet_chain(1, 0), X509_V_OK, 0, "");
+    expect_fault(meet_chain(2, 1), X509_V_OK, 0, "");
 }
 
 static void a_longer_chain_is_not_trusted(void)
 {
-    expect_fault(meet_chain(1, 0), X509_V_ERR_CERT_CHAIN_TOO_LONG, 1, "certificate chain too long");
-    expect_fault(meet_chain(2, 1), X509_V_ERR_CERT_CHAIN_TOO_LONG, 2, "certificate chain too long");
-    expect_fault(meet_chain(2, 0), X509_V_ERR_CERT_CHAIN_TOO_LONG, 1, "certificate chain too long");
+    expect_fault(meet_chain(2, 0), X509_V_ERR_CERT_CHAIN_TOO_LONG, 2, "certificate chain too long");
+    expect_fault(meet_chain(3, 1), X509_V_ERR_CERT_CHAIN_TOO_LONG, 3, "certificate chain too long");
 }
 
 /* ------------------------------------------------------------------ extended key usage */
@@ -280,8 +284,8 @@ static const test_case cases[] = {
     {"an expired CA is data of its depth", an_expired_ca_is_data_of_its_depth},
     {"a wrong name is data", a_wrong_name_is_data},
     {"a wrong name says less than an expired CA", a_wrong_name_says_less_than_an_expired_ca},
-    {"a chain may have as many CAs as the limit says",
-     a_chain_may_have_as_many_cas_as_the_limit_says},
+    {"a chain may have one intermediate CA more than the limit says",
+     a_chain_may_have_one_intermediate_more_than_the_limit_says},
     {"a longer chain is not trusted", a_longer_chain_is_not_trusted},
     {"a client certificate is for clients", a_client_certificate_is_for_clients},
     {"a certificate for servers counts where that is wanted",

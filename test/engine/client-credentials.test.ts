@@ -10,6 +10,7 @@ import type { SmtpdTlsOptions } from '../../lib/tls/options.js';
 import {
   authority,
   certificate,
+  deepCertificate,
   issuedCertificate,
   serversOnlyCertificate,
 } from '../helpers/certificates.js';
@@ -112,15 +113,17 @@ describe('asked for', () => {
     expect(snapshot?.status).toBe('Trusted');
   });
 
-  test('the depth limit counts CA certificates', async () => {
-    const tls = { ...asking, loglevel: 'untrusted' };
-    expect((await meet({ ...tls, ccertVerifydepth: 1 }, pem(issued))).snapshot?.status).toBe(
-      'Trusted',
-    );
-    const { lines, snapshot } = await meet({ ...tls, ccertVerifydepth: 0 }, pem(issued));
+  test('the depth limit counts intermediate CAs, and lets one more through', async () => {
+    const tls = { ...asking, ccertVerifydepth: 0, loglevel: 'untrusted' };
+    const chain = (intermediates: number) => {
+      const { keyFile, chainFile } = deepCertificate(intermediates);
+      return pem({ keyFile, certFile: chainFile, chainFile });
+    };
+    expect((await meet(tls, chain(1))).snapshot?.status).toBe('Trusted');
+    const { lines, snapshot } = await meet(tls, chain(2));
     expect(snapshot?.status).toBe('Untrusted');
     expect(await lines.line(/verification failed/)).toBe(
-      'certificate verification failed for unknown[127.0.0.1]: certificate chain longer than limit(0)',
+      'certificate verification failed for unknown[127.0.0.1]: certificate chain longer than limit(1)',
     );
   });
 

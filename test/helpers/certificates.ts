@@ -43,11 +43,40 @@ export function certificate(algorithm: KeyAlgorithm): Certificate {
   ]);
 }
 
+/** One of many self-signed certificates: each name has its own. */
+export function namedCertificate(name: string): Certificate {
+  return make(`named-${name}`, 'ecdsa', `/CN=${name}`, []);
+}
+
 /** An authority for {@link issuedCertificate}. */
 export function authority(): Certificate {
   return make('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', [
     ...['-addext', 'basicConstraints=critical,CA:TRUE'],
     ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+  ]);
+}
+
+/** A client's certificate under {@link authority} with this many intermediate CAs; its chain file has them all. */
+export function deepCertificate(intermediates: number): Certificate {
+  if (intermediates === 0) {
+    return issuedCertificate();
+  }
+  const issuer = intermediate(intermediates);
+  const leaf = make(`deep-${intermediates}`, 'ecdsa', '/CN=deep.example.com', [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['-addext', 'basicConstraints=critical,CA:FALSE'],
+  ]);
+  const issuers = Array.from({ length: intermediates }, (_, i) => intermediate(intermediates - i));
+  const files = [leaf.keyFile, leaf.certFile, ...issuers.map(({ certFile }) => certFile)];
+  writeFileSync(leaf.chainFile, files.map((file) => readFileSync(file, 'utf8')).join(''));
+  return leaf;
+}
+
+function intermediate(depth: number): Certificate {
+  const issuer = depth === 1 ? authority() : intermediate(depth - 1);
+  return make(`intermediate-${depth}`, 'ecdsa', `/CN=Intermediate ${depth}`, [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['-addext', 'basicConstraints=critical,CA:TRUE'],
   ]);
 }
 
