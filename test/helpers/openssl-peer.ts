@@ -31,11 +31,6 @@ export class OpensslPeer {
     });
   }
 
-  /** Nothing more comes; s_client hangs up. */
-  end(): void {
-    this.#child.stdin.end();
-  }
-
   say(text: string): void {
     this.#child.stdin.write(text);
   }

@@ -26,6 +26,7 @@ export async function mail(peer: OpensslPeer, to: string): Promise<string> {
   await peer.hear(/250 2\.1\.0 [^\n]*\n/);
   const answer = await peer.hear(/\d{3} [^\r\n]*\r?\n/);
   if (!answer.startsWith('250')) {
+    peer.say('QUIT\r\n');
     return answer.trim();
   }
   peer.say('DATA\r\n');

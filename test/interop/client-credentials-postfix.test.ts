@@ -131,9 +131,7 @@ describe.skipIf(reason !== null)('Postfix', () => {
   /** One session with a server: what it replied, and what it logged until the client was gone. */
   async function meet(server: Server, args: readonly string[], to = 'b@postfix.example') {
     const before = server.lines.all.length;
-    const peer = sClient(server.address, args);
-    const reply = await mail(peer, to);
-    peer.end();
+    const reply = await mail(sClient(server.address, args), to);
     const count = (sessions.get(server.lines) ?? 0) + 1;
     sessions.set(server.lines, count);
     await server.lines.nth(/disconnect from/, count);
