@@ -48,9 +48,8 @@ describe.skipIf(reason !== null)('Debian 13', () => {
     forgetDirectory(directory);
   });
 
-  /** It adds the CR to each LF. */
   const dialogue =
-    'EHLO client.example\nMAIL FROM:<a@example.org>\nRCPT TO:<b@example.com>\nRSET\nQUIT\n';
+    'EHLO client.example\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nRSET\r\nQUIT\r\n';
   const raw = 'NORMAL:-CTYPE-ALL:+CTYPE-CLI-RAWPK:+CTYPE-SRV-RAWPK';
   const rawClient = 'NORMAL:-CTYPE-ALL:+CTYPE-CLI-RAWPK:+CTYPE-SRV-X509';
 
@@ -85,7 +84,7 @@ describe.skipIf(reason !== null)('Debian 13', () => {
         seen.push(tls);
       },
     });
-    const command = ['gnutls-cli', '--starttls-proto=smtp', '--no-ca-verification', '--crlf'];
+    const command = ['gnutls-cli', '--starttls-proto=smtp', '--no-ca-verification'];
     const { transcript } = await peerInDebian13(
       [...command, ...options, '--port', String(port), '127.0.0.1'],
       directory,
