@@ -104,18 +104,18 @@ export class Listener implements ListenerOwner, SmtpdListener {
 
   /** Before a handshake costs anything. */
   onAdmit(address: string): boolean {
-    const { logger, newSessions, connections } = this.#service;
+    const { logger, name, newSessions, connections } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     if (newSessions.exceeded(client)) {
-      logger.warn(`Refusing TLS service request from ${namaddr} for service smtpd`);
+      logger.warn(`Refusing TLS service request from ${namaddr} for service ${name}`);
       return false;
     }
     const count = connections.add(client);
     if (count !== null) {
       connections.remove(client);
       logger.warn(
-        `Connection concurrency limit exceeded: ${count} from ${namaddr} for service smtpd`,
+        `Connection concurrency limit exceeded: ${count} from ${namaddr} for service ${name}`,
       );
     }
     return count === null;
@@ -128,7 +128,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   onHandshakeFailure(error: TlsError, address: string): void {
-    const { logger, newSessions, connections } = this.#service;
+    const { logger, name, newSessions, connections } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     connections.remove(client);
@@ -136,7 +136,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
     const count = newSessions.add(client);
     if (count !== null) {
-      logger.warn(newSessionRateExceeded(count, namaddr));
+      logger.warn(newSessionRateExceeded(count, namaddr, name));
     }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);

@@ -9,8 +9,8 @@ import type { Service } from './service.js';
 
 const established = channel('mxtls:tls:established');
 
-export function newSessionRateExceeded(count: number, namaddr: string): string {
-  return `New TLS session rate limit exceeded: ${count} from ${namaddr} for service smtpd`;
+export function newSessionRateExceeded(count: number, namaddr: string, service: string): string {
+  return `New TLS session rate limit exceeded: ${count} from ${namaddr} for service ${service}`;
 }
 
 export class SessionLog {
@@ -76,13 +76,13 @@ export class SessionLog {
 
   /** Before the handshake: the client has made too many already. */
   newSessionRefused(): void {
-    this.#service.logger.warn(
-      `Refusing STARTTLS request from ${this.#client.namaddr} for service smtpd`,
-    );
+    const { logger, name } = this.#service;
+    logger.warn(`Refusing STARTTLS request from ${this.#client.namaddr} for service ${name}`);
   }
 
   tooManyNewSessions(count: number): void {
-    this.#service.logger.warn(newSessionRateExceeded(count, this.#client.namaddr));
+    const { logger, name } = this.#service;
+    logger.warn(newSessionRateExceeded(count, this.#client.namaddr, name));
   }
 
   bareNewline(where: string): void {

@@ -57,6 +57,9 @@ class Pipe implements NativeConnection {
     throw new Error('there is no TLS here');
   }
 
+  claims(): null {
+    return null;
+  }
   snapshot(): null {
     return null;
   }
@@ -86,6 +89,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
     },
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
     wrappermode: false,
+    name: null,
     connections: new ConnectionCount(0, []),
     newSessions: new NewSessionRate({ limit: 0, unit: 60_000, exceptions: everybody }),
   });
