@@ -58,6 +58,7 @@ export { type TlsSummaryProps, tlsSummary } from './log/summary.js';
 export type { LookupTable } from './maps/table.js';
 export type { TableLike } from './maps/table-like.js';
 export type {
+  NativeClaims,
   NativeConnection,
   NativeContext,
   NativeErrorInfo,

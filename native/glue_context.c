@@ -342,8 +342,8 @@ static glue_status configure_client(glue_context *context, const glue_context_pr
 /* ------------------------------------------------------------------ life */
 
 /*
- * One more than asked for, as Postfix sets it. OpenSSL counts intermediate CAs only, so a limit of 0
- * takes a chain of leaf, intermediate and root (observed with Postfix 3.10, too).
+ * One more than asked for, as Postfix sets it. OpenSSL counts intermediate CAs only, so a limit of
+ * 0 takes a chain of leaf, intermediate and root (observed with Postfix 3.10, too).
  */
 static int certificates_allowed(int verify_depth)
 {

@@ -198,7 +198,8 @@ static glue_snapshot meet_chain(int intermediates, int verify_depth)
     const test_identity *root = ca_of(false);
     const test_identity *issuer = root;
     for (int i = 0; i < intermediates; i++) {
-        test_cert_spec spec = {.key = "EC", .cn = "intermediate", .ca = true, .issuer = issuer};
+        const char *cn = testlib_text("intermediate %d", i);
+        test_cert_spec spec = {.key = "EC", .cn = cn, .ca = true, .issuer = issuer};
         issuer = testlib_identity(&spec);
     }
     limit = verify_depth;
