@@ -29,7 +29,7 @@ import { Postfix } from '../helpers/postfix.js';
 import { mail, sClient, shows } from '../helpers/s-client.js';
 import { startSmtpd } from '../helpers/servers.js';
 
-const minute = 30_000;
+const minute = 60_000;
 const reason = whyNoDebian13();
 const self = certificate('ecdsa');
 const issued = issuedCertificate();
