@@ -57,7 +57,10 @@ export {
 } from './log/logger.js';
 export { type RejectRecord, rejectLine } from './log/reject.js';
 export { type TlsSummaryProps, tlsSummary } from './log/summary.js';
+export type { LookupTable } from './maps/table.js';
+export type { TableLike } from './maps/table-like.js';
 export type {
+  NativeClaims,
   NativeConnection,
   NativeContext,
   NativeErrorInfo,
@@ -69,8 +72,20 @@ export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
 export { clientTls, serverTls, type TlsSetup } from './setup.js';
 export type { Reply } from './smtp/reply.js';
-export type { Credentials, SaslMechanism } from './smtp/sasl.js';
+export type {
+  Credentials,
+  ExternalCredentials,
+  PasswordMechanism,
+  SaslMechanism,
+} from './smtp/sasl.js';
 export type { Authenticated } from './smtpd/authentication.js';
+export {
+  type CcertAccessOptions,
+  type CcertSearch,
+  checkCcertAccess,
+  permitTlsAllClientcerts,
+  permitTlsClientcerts,
+} from './smtpd/ccert-access.js';
 export type {
   Answer,
   AuthAnswer,
@@ -82,6 +97,13 @@ export type {
 export type { SmtpdListener, SmtpdListenOptions } from './smtpd/listener.js';
 export { type NativeChains, parseChains } from './sni/chains.js';
 export type { SniAnswer, SniFunction, SniOptions } from './sni/options.js';
+export {
+  type Deferral,
+  type Restriction,
+  restrictions,
+  type Subject,
+  type Verdict,
+} from './smtpd/restrictions.js';
 export type { Role } from './start-tls.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';

@@ -92,6 +92,7 @@ export interface NativeContextProps {
   readonly askClientCert: boolean;
   readonly requireClientCert: boolean;
   readonly enableRpk: boolean;
+  readonly trustServerCcerts: boolean;
   readonly caFile: string | null;
   readonly caPath: string | null;
   readonly appendDefaultCa: boolean;
@@ -105,6 +106,19 @@ export interface NativeContextProps {
   readonly acknowledgeSni: boolean;
   /** Asked before a question `chain` is. */
   readonly sniCache: NativeSniCache | null;
+}
+
+/**
+ * What the peer's certificate says, trusted or not: for what is marked as unverified. Empty where there is nothing that
+ * can be shown.
+ */
+export interface NativeClaims {
+  /** Common name. */
+  readonly subject: string;
+  /** Common name, else organisation. */
+  readonly issuer: string;
+  /** `/O=…/CN=…` of the issuer that the fault of the chain is about; full handshakes only. */
+  readonly untrustedIssuer: string;
 }
 
 /** Private keys with certificate chains; immutable, shared. */
@@ -172,6 +186,8 @@ export interface NativeConnection {
   snapshot(): object | null;
   /** Notices of a server's handshake, successful or not, once; null: none. */
   takeNotices(): readonly NativeNotice[] | null;
+  /** Null without a certificate. */
+  claims(): NativeClaims | null;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
   setTimeout(ms: number): void;
   /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */

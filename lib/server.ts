@@ -9,6 +9,7 @@ import type { ResolvedSmtpd, SmtpdParameters, SmtpdTlsOptions } from './config/o
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
+import { ClientView } from './smtpd/client-view.js';
 import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
 import { NetworkList } from './smtpd/network-list.js';
@@ -79,6 +80,7 @@ export class Smtpd {
       connections: this.#connections,
       newSessions: this.#newSessions,
       wrappermode,
+      name: where.service ?? null,
       sni: use ? await this.#sni.open() : null,
     });
     service.loadContext();
@@ -131,7 +133,8 @@ export class Smtpd {
     return receivedHeader({
       ...{ session, myhostname, mailName, hideClientSession, date },
       tls: tls.receivedHeader,
-      askCcert: tls.askCcert || tls.reqCcert,
+      askCcert: tls.askCcert,
+      claims: session instanceof ClientView ? session.claims : null,
       fingerprintDigest: tls.fingerprintDigest,
     });
   }

@@ -266,7 +266,7 @@ static bool hash_props(EVP_MD_CTX *hash, const glue_context_props *props)
 {
     bool defaults = props->append_default_ca && (given(props->ca_file) || given(props->ca_path));
     unsigned depth = (unsigned)props->verify_depth;
-    unsigned char rules[8] = {
+    unsigned char rules[9] = {
         props->ask_client_cert,
         props->require_client_cert,
         props->enable_rpk,
@@ -275,6 +275,7 @@ static bool hash_props(EVP_MD_CTX *hash, const glue_context_props *props)
         (unsigned char)(depth >> 16),
         (unsigned char)(depth >> 8),
         (unsigned char)depth,
+        props->trust_server_ccerts,
     };
     return hash_text(hash, "mxtls session-id context 1") && hash_text(hash, props->service) &&
            hash_text(hash, props->ca_file) && hash_text(hash, props->ca_path) &&
@@ -326,6 +327,9 @@ static glue_status configure_server(glue_context *context, const glue_context_pr
     SSL_CTX_set_verify(
         ctx, props->ask_client_cert ? SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE : SSL_VERIFY_NONE,
         glue_verify_callback);
+    if (props->trust_server_ccerts) {
+        SSL_CTX_set_cert_verify_callback(ctx, glue_verify_server_certs_too, NULL);
+    }
     if (props->ask_client_cert && given(props->ca_file) &&
         hint_cas(ctx, props->ca_file, err) != GLUE_OK) {
         return GLUE_ERROR;
@@ -353,7 +357,10 @@ static glue_status configure_client(glue_context *context, const glue_context_pr
 
 /* ------------------------------------------------------------------ life */
 
-/* One more than asked for, as Postfix sets it. */
+/*
+ * One more than asked for, as Postfix sets it. OpenSSL counts intermediate CAs only, so a limit of
+ * 0 takes a chain of leaf, intermediate and root (observed with Postfix 3.10, too).
+ */
 static int certificates_allowed(int verify_depth)
 {
     return verify_depth < 0 ? 0 : verify_depth == INT_MAX ? INT_MAX : verify_depth + 1;

@@ -104,6 +104,12 @@ void glue_hello_forget(struct glue_conn *conn);
 /* SSL_CTX_set_verify callback: notes the most useful failure in the connection, always goes on. */
 int glue_verify_callback(int ok, X509_STORE_CTX *store);
 
+/*
+ * SSL_CTX_set_cert_verify_callback callback: a client's certificate that is for servers only counts
+ * as one for clients (tls_trust_server_ccerts).
+ */
+int glue_verify_server_certs_too(X509_STORE_CTX *store, void *arg);
+
 /* ------------------------------------------------------------------ glue_digest.c */
 
 /* Upper-case hex with colons of digest(data) into out (size >= 200). False: the queue tells. */

@@ -169,20 +169,50 @@ static void name_entry(const X509_NAME *name, int nid, char *out, size_t size)
     }
 }
 
-static void reflect_names(const glue_conn *conn, const X509 *cert, glue_snapshot *snapshot)
+static void reflect_subject(const glue_conn *conn, const X509 *cert, char *out, size_t size)
 {
-    const X509_NAME *subject = X509_get_subject_name(cert);
-    const X509_NAME *issuer = X509_get_issuer_name(cert);
-    name_entry(subject, NID_commonName, snapshot->peer_subject, sizeof(snapshot->peer_subject));
-    if (snapshot->peer_subject[0] == '\0') {
+    name_entry(X509_get_subject_name(cert), NID_commonName, out, size);
+    if (out[0] == '\0') {
         /* The subjectAltName that matched, if names were to be matched. */
-        copy(snapshot->peer_subject, sizeof(snapshot->peer_subject), SSL_get0_peername(conn->ssl));
+        copy(out, size, SSL_get0_peername(conn->ssl));
     }
-    name_entry(issuer, NID_commonName, snapshot->peer_issuer, sizeof(snapshot->peer_issuer));
-    if (snapshot->peer_issuer[0] == '\0') {
-        name_entry(issuer, NID_organizationName, snapshot->peer_issuer,
-                   sizeof(snapshot->peer_issuer));
+}
+
+static void reflect_issuer(const X509 *cert, char *out, size_t size)
+{
+    const X509_NAME *issuer = X509_get_issuer_name(cert);
+    name_entry(issuer, NID_commonName, out, size);
+    if (out[0] == '\0') {
+        name_entry(issuer, NID_organizationName, out, size);
     }
+}
+
+/* OpenSSL keeps the chain as far as it was built; a resumed session has none. */
+static void reflect_untrusted_issuer(const glue_conn *conn, char *out, size_t size)
+{
+    const STACK_OF(X509) *chain = SSL_get0_verified_chain(conn->ssl);
+    if (conn->verify_code == X509_V_OK || conn->verify_depth >= sk_X509_num(chain)) {
+        return;
+    }
+    const X509 *cert = sk_X509_value(chain, conn->verify_depth);
+    /* Bytes that are not ASCII become \xHH. */
+    if (X509_NAME_oneline(X509_get_issuer_name(cert), out, (int)size) == NULL) {
+        out[0] = '\0';
+    }
+}
+
+bool glue_conn_claims(glue_conn *conn, glue_claims *claims)
+{
+    memset(claims, 0, sizeof(*claims));
+    const X509 *cert = conn->mode == GLUE_MODE_TLS ? SSL_get0_peer_certificate(conn->ssl) : NULL;
+    if (cert == NULL) {
+        return false;
+    }
+    reflect_subject(conn, cert, claims->subject, sizeof(claims->subject));
+    reflect_issuer(cert, claims->issuer, sizeof(claims->issuer));
+    reflect_untrusted_issuer(conn, claims->untrusted_issuer, sizeof(claims->untrusted_issuer));
+    ERR_clear_error();
+    return true;
 }
 
 /* ------------------------------------------------------------------ the peer */
@@ -234,7 +264,8 @@ static void reflect_cert(const glue_conn *conn, X509 *cert, glue_snapshot *snaps
     snapshot->status = "Untrusted";
     if (snapshot->verify_code == X509_V_OK) {
         snapshot->status = "Trusted";
-        reflect_names(conn, cert, snapshot);
+        reflect_subject(conn, cert, snapshot->peer_subject, sizeof(snapshot->peer_subject));
+        reflect_issuer(cert, snapshot->peer_issuer, sizeof(snapshot->peer_issuer));
     }
 }
 

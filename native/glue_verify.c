@@ -1,14 +1,15 @@
 /*
  * glue_verify.c - the outcome of certificate verification is data, never the end of a handshake.
  *
- * Mirrors the callback of Postfix's tls_verify.c. OpenSSL reports every fault of a chain, from the
- * top down, and would stop at the first; this callback lets it go on and keeps the one that tells
- * most: the fault nearest to the leaf, and a name that does not match only where nothing else is
- * wrong. What the level demands is decided after the handshake, on the snapshot.
+ * Mirrors the callbacks of Postfix's tls_verify.c and tls_server.c. OpenSSL reports every fault of
+ * a chain, from the top down, and would stop at the first; this callback lets it go on and keeps
+ * the one that tells most: the fault nearest to the leaf, and a name that does not match only where
+ * nothing else is wrong. What the level demands is decided after the handshake, on the snapshot.
  *
  * Runs inside OpenSSL, on the thread that handshakes; owns nothing and cannot fail.
  */
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include "glue_internal.h"
 
@@ -35,4 +36,26 @@ int glue_verify_callback(int ok, X509_STORE_CTX *store)
         conn->verify_depth = depth;
     }
     return 1;
+}
+
+/* ------------------------------------------------------------------ certificates of servers */
+
+static bool is_for_servers_only(X509 *leaf)
+{
+    if (leaf == NULL || (X509_get_extension_flags(leaf) & EXFLAG_XKUSAGE) == 0) {
+        return false; /* a raw public key, or a certificate for everything */
+    }
+    uint32_t usage = X509_get_extended_key_usage(leaf);
+    return (usage & XKU_SSL_SERVER) != 0 && (usage & XKU_SSL_CLIENT) == 0;
+}
+
+int glue_verify_server_certs_too(X509_STORE_CTX *store, void *arg)
+{
+    (void)arg;
+    if (is_for_servers_only(X509_STORE_CTX_get0_cert(store))) {
+        X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+        X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_SERVER);
+        X509_VERIFY_PARAM_set_trust(param, X509_TRUST_SSL_SERVER);
+    }
+    return X509_verify_cert(store);
 }

@@ -200,6 +200,7 @@ typedef struct glue_context_props {
     bool ask_client_cert;        /* server: request a certificate, never abort without */
     bool require_client_cert;    /* enters the session-id context; enforced after the handshake */
     bool enable_rpk;             /* accept the peer's raw public key (RFC 7250) */
+    bool trust_server_ccerts;    /* server: client certificates may be for servers only */
     const char *ca_file;         /* lent; NULL or "" = none */
     const char *ca_path;         /* lent; NULL or "" = none */
     bool append_default_ca;      /* only together with one of the two */
@@ -354,6 +355,19 @@ typedef struct glue_snapshot {
 
 /* Fills *snapshot of a connection whose handshake is complete; false in any other state. */
 bool glue_conn_snapshot(glue_conn *conn, glue_snapshot *snapshot);
+
+/*
+ * What the peer's certificate says, trusted or not: for log lines and Received: headers, which mark
+ * it as unverified, and for nothing else. "" where there is nothing that can be shown.
+ */
+typedef struct glue_claims {
+    char subject[256];          /* CN, UTF-8 */
+    char issuer[256];           /* its CN, else its O */
+    char untrusted_issuer[256]; /* DN "/O=.../CN=..." above the fault; full handshake */
+} glue_claims;
+
+/* Fills *claims; false without a certificate, or before the handshake is complete. */
+bool glue_conn_claims(glue_conn *conn, glue_claims *claims);
 
 #ifdef __cplusplus
 }

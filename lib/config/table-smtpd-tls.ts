@@ -37,7 +37,7 @@ export const smtpdTlsTable: readonly Parameter[] = [
   { name: 'smtpd_tls_req_ccert', type: 'bool', default: 'no', group: server, option: 'tls.reqCcert', since: '2.2', doc: 'require a trusted client certificate; only where TLS is mandatory' },
   { name: 'smtpd_tls_CAfile', type: 'string', default: '', group: server, option: 'tls.CAfile', since: '2.2', doc: 'PEM file of the CAs that client certificates are trusted by' },
   { name: 'smtpd_tls_CApath', type: 'string', default: '', group: server, option: 'tls.CApath', since: '2.2', doc: 'hashed directory of such CAs' },
-  { name: 'smtpd_tls_ccert_verifydepth', type: 'int', default: '9', group: server, option: 'tls.ccertVerifydepth', since: '2.2', min: 0, max: 1000, doc: 'most CA certificates in the chain of a client' },
+  { name: 'smtpd_tls_ccert_verifydepth', type: 'int', default: '9', group: server, option: 'tls.ccertVerifydepth', since: '2.2', min: 0, max: 1000, doc: 'intermediate CA certificates in the chain of a client; one more is let through' },
   { name: 'smtpd_tls_enable_rpk', type: 'bool', default: 'no', group: server, option: 'tls.enableRpk', since: '3.9', doc: 'accept raw public keys from clients (RFC 7250)' },
   { name: 'smtpd_tls_fingerprint_digest', type: 'string', default: '${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}', group: server, option: 'tls.fingerprintDigest', since: '2.5', nonEmpty: true, doc: 'digest of client fingerprints' },
 

@@ -2,7 +2,7 @@
  * AUTH as a client (RFC 4954): PLAIN, else LOGIN.
  */
 import type { ReplyReader } from '../smtp/reply-reader.js';
-import { plainResponse, type SaslMechanism, saslMechanisms } from '../smtp/sasl.js';
+import { type PasswordMechanism, passwordMechanisms, plainResponse } from '../smtp/sasl.js';
 
 export interface LoginCredentials {
   readonly username: string;
@@ -11,7 +11,7 @@ export interface LoginCredentials {
 
 export class Login {
   readonly #credentials: LoginCredentials;
-  readonly #mechanism: SaslMechanism | null;
+  readonly #mechanism: PasswordMechanism | null;
   /** Lines that answer further challenges. */
   #responses: string[] = [];
 
@@ -27,7 +27,7 @@ export class Login {
     this.#credentials = credentials;
     this.#mechanism = refused.includes('noplaintext')
       ? null
-      : (saslMechanisms.find((mechanism) => offered.includes(mechanism)) ?? null);
+      : (passwordMechanisms.find((mechanism) => offered.includes(mechanism)) ?? null);
   }
 
   /** The command, or null when there is no mechanism for both sides. */

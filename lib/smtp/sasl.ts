@@ -1,24 +1,35 @@
 /**
- * SASL in SMTP (RFC 4954): PLAIN (RFC 4616) and LOGIN, the server's side as a state machine.
+ * SASL in SMTP (RFC 4954): PLAIN (RFC 4616), LOGIN and EXTERNAL (RFC 4422 appendix A), the server's side as a state
+ * machine.
  *
  * Pure: responses in; a challenge, the credentials, or a refusal out.
  */
 
 export interface Credentials {
-  readonly mechanism: SaslMechanism;
+  readonly mechanism: PasswordMechanism;
   readonly username: string;
   readonly password: string;
   /** Whom to act for (PLAIN); `` is the user. */
   readonly authzid: string;
 }
 
-export type SaslMechanism = 'PLAIN' | 'LOGIN';
+/** What a client says with EXTERNAL; who it is, its TLS session tells. */
+export interface ExternalCredentials {
+  readonly mechanism: 'EXTERNAL';
+  /** Whom to act for; `` leaves it to the server. */
+  readonly authzid: string;
+}
 
-export const saslMechanisms: readonly SaslMechanism[] = ['PLAIN', 'LOGIN'];
+/** These show the password. */
+export type PasswordMechanism = 'PLAIN' | 'LOGIN';
+
+export type SaslMechanism = PasswordMechanism | 'EXTERNAL';
+
+export const passwordMechanisms: readonly PasswordMechanism[] = ['PLAIN', 'LOGIN'];
 
 export type SaslStep =
   | { readonly challenge: string }
-  | { readonly credentials: Credentials }
+  | { readonly credentials: Credentials | ExternalCredentials }
   | { readonly refused: 'aborted' | 'base64' | 'malformed' };
 
 const usernamePrompt = Buffer.from('Username:').toString('base64');
@@ -39,7 +50,7 @@ export class SaslExchange {
     if (initial !== null) {
       return this.respond(initial === '=' ? '' : initial);
     }
-    return { challenge: this.mechanism === 'PLAIN' ? '' : usernamePrompt };
+    return { challenge: this.mechanism === 'LOGIN' ? usernamePrompt : '' };
   }
 
   /** @param response one line in base64; `*` gives up */
@@ -54,7 +65,16 @@ export class SaslExchange {
     if (text.includes('\ufffd')) {
       return malformed;
     }
-    return this.mechanism === 'PLAIN' ? this.#plain(text) : this.#login(text);
+    switch (this.mechanism) {
+      case 'PLAIN':
+        return this.#plain(text);
+      case 'LOGIN':
+        return this.#login(text);
+      case 'EXTERNAL':
+        return text.includes('\0')
+          ? malformed
+          : { credentials: { mechanism: 'EXTERNAL', authzid: text } };
+    }
   }
 
   #plain(text: string): SaslStep {

@@ -1,12 +1,18 @@
 /**
  * AUTH (RFC 4954): the exchange of one session, and who it has authenticated.
  *
- * The engine knows PLAIN and LOGIN; whether a password is right a callback says. Nothing is offered
- * where there is no callback, nor in plaintext where TLS is mandatory or `smtpd_tls_auth_only` is set.
+ * The engine knows PLAIN, LOGIN and EXTERNAL; callbacks say whether a password is right, and whom a client's
+ * certificate or raw public key is for. Nothing is offered where there is no callback, nor in plaintext where TLS is
+ * mandatory or `smtpd_tls_auth_only` is set.
  */
 import { TlsError } from '../errors.js';
 import { formatReply, type Reply } from '../smtp/reply.js';
-import { type Credentials, SaslExchange, type SaslStep, saslMechanisms } from '../smtp/sasl.js';
+import {
+  type Credentials,
+  type ExternalCredentials,
+  SaslExchange,
+  type SaslStep,
+} from '../smtp/sasl.js';
 import type { DialogueHost } from './dialogue-host.js';
 import type { AuthAnswer, AuthDecision } from './handlers.js';
 import * as texts from './texts.js';
@@ -38,7 +44,9 @@ export class Authentication {
   /** AUTH, after all that is wrong about its place in the dialogue has been ruled out. */
   begin(argument: string): string | null {
     const [name = '', initial = null, ...more] = argument.split(/\s+/);
-    const mechanism = saslMechanisms.find((known) => known === name.toUpperCase());
+    const { service, client } = this.#host;
+    const offered = service.mechanisms(client);
+    const mechanism = offered.find((known) => known === name.toUpperCase());
     if (name === '' || more.length > 0) {
       return texts.authSyntax;
     }
@@ -88,27 +96,46 @@ export class Authentication {
     );
   }
 
-  #decide(credentials: Credentials): string | null {
-    const { mechanism, username, authzid } = credentials;
-    const { service, client } = this.#host;
-    const { onAuth } = service.handlers;
-    if (onAuth === undefined) {
-      return texts.authDisabled;
-    }
+  #decide(credentials: Credentials | ExternalCredentials): string | null {
+    const { mechanism, authzid } = credentials;
+    const claimed = this.#claimed(credentials);
+    let username = claimed;
+    const take = (decision: AuthDecision): Reply | undefined => {
+      username = isName(decision) ? decision.username : claimed;
+      return toReply(decision, username);
+    };
     return this.#host.consult({
-      call: () => toReply(onAuth(client, credentials)),
+      call: () => {
+        const answer = this.#ask(credentials);
+        return answer instanceof Promise ? answer.then(take) : take(answer);
+      },
       done: (reply) => {
         if (reply === undefined || reply.code < 300) {
           this.user = { mechanism, username, authzid };
           return reply === undefined ? texts.authOk : formatReply(reply);
         }
         const text = reply === refusal ? unknownReason : reply.text;
-        const standard = this.#failed(mechanism, text, username);
+        const standard = this.#failed(mechanism, text, claimed === '' ? undefined : claimed);
         return reply === refusal ? standard : formatReply(reply);
       },
       failed: texts.authTrouble,
       about: null,
     });
+  }
+
+  #ask(credentials: Credentials | ExternalCredentials): AuthAnswer {
+    const { service, client } = this.#host;
+    const { onAuth = nobody, onAuthExternal = nobody } = service.handlers;
+    return credentials.mechanism === 'EXTERNAL'
+      ? onAuthExternal(client, credentials)
+      : onAuth(client, credentials);
+  }
+
+  /** Who the client says it is. A certificate that is not trusted says nothing, and whom it acts for is not who it is. */
+  #claimed(credentials: Credentials | ExternalCredentials): string {
+    return credentials.mechanism === 'EXTERNAL'
+      ? (this.#host.client.tls?.peerSubject ?? '')
+      : credentials.username;
   }
 
   #failed(mechanism: string, reason: string, username = '(unavailable)'): string {
@@ -122,24 +149,30 @@ const unknownReason = '(reason unavailable)';
 
 const refusal: Reply = { code: 535, enhanced: '5.7.8', text: 'Error: authentication failed' };
 
-/** True becomes the default reply, false a refusal; what is neither these nor a reply is a mistake. */
-function toReply(answer: AuthAnswer): Reply | undefined | Promise<Reply | undefined> {
-  return answer instanceof Promise ? answer.then(decision) : decision(answer);
+const nobody = (): AuthDecision => false;
+
+function isName(decision: AuthDecision): decision is { readonly username: string } {
+  return typeof decision === 'object' && decision !== null && 'username' in decision;
 }
 
-function decision(value: AuthDecision): Reply | undefined {
-  if (value === true) {
-    return undefined;
-  }
-  if (value === false) {
+/** True and a name become the default reply, false a refusal; what is none of these is a mistake. */
+function toReply(decision: AuthDecision, username: string): Reply | undefined {
+  if (decision === false) {
     return refusal;
   }
-  if (typeof value !== 'object' || value === null) {
-    throw new TlsError({
-      code: 'INVALID_ARGUMENT',
-      message: 'onAuth has decided nothing',
-      suggestion: 'return true, false or a reply',
-    });
+  if (decision !== true && (typeof decision !== 'object' || decision === null)) {
+    throw mistake('onAuth has decided nothing', 'return true, false, a username or a reply');
   }
-  return value;
+  const reply = decision === true || isName(decision) ? undefined : decision;
+  if (
+    (reply === undefined || reply.code < 300) &&
+    (typeof username !== 'string' || username === '')
+  ) {
+    throw mistake('onAuth lets in somebody without a name', 'return { username }');
+  }
+  return reply;
+}
+
+function mistake(message: string, suggestion: string): TlsError {
+  return new TlsError({ code: 'INVALID_ARGUMENT', message, suggestion });
 }

@@ -1,26 +1,31 @@
 /**
  * A client connection as callbacks and log see it; the session behind it stays out of reach.
  */
-import type { NativeConnection } from '../native.js';
+import type { NativeClaims, NativeConnection } from '../native.js';
 import type { Recipient, Sender } from '../smtp/envelope.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { Authenticated } from './authentication.js';
 import type { Dialogue } from './dialogue.js';
 import type { SmtpdSession } from './handlers.js';
+import type { Service } from './service.js';
 
 export class ClientView implements SmtpdSession {
   readonly remoteAddress: string;
   clientName = 'unknown';
   /** The connection is in TLS. */
   tlsActive: boolean;
+  /** For what is ready-made and has to know the settings. */
+  readonly service: Service;
 
   readonly #connection: NativeConnection;
   readonly #dialogue: Dialogue;
   #tls: TlsSnapshot | null = null;
+  #claims: NativeClaims | null = null;
 
-  constructor(connection: NativeConnection, dialogue: Dialogue, tlsActive: boolean) {
+  constructor(connection: NativeConnection, dialogue: Dialogue, service: Service) {
     this.remoteAddress = plainAddress(connection.remoteAddress);
-    this.tlsActive = tlsActive;
+    this.tlsActive = service.mode.wrappermode;
+    this.service = service;
     this.#connection = connection;
     this.#dialogue = dialogue;
   }
@@ -82,6 +87,19 @@ export class ClientView implements SmtpdSession {
       this.#tls = this.#connection.snapshot() as TlsSnapshot | null;
     }
     return this.#tls;
+  }
+
+  /** Names in the client's certificate, trusted or not: for what says that they are not verified. Null without one. */
+  get claims(): NativeClaims | null {
+    if (this.#claims === null && this.tls?.certificateType === 'x509' && this.#connection.open) {
+      this.#claims = this.#connection.claims();
+    }
+    return this.#claims;
+  }
+
+  /** The client has shown a certificate or a raw public key, trusted or not. */
+  get hasCredential(): boolean {
+    return this.tls !== null && this.tls.certificateType !== null;
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the dialogue, with AUTH and mail transactions, needs of the exchange around it. */
 import type { Reply } from '../smtp/reply.js';
 import type { Answer, SmtpdSession } from './handlers.js';
-import type { Service } from './service.js';
+import type { OfferedTo, Service } from './service.js';
 import type { SessionLog, Subject } from './session-log.js';
 
 /** A question to the user's callbacks. */
@@ -19,7 +19,7 @@ export interface DialogueHost {
   readonly service: Service;
   readonly log: SessionLog;
   /** What callbacks get. */
-  readonly client: SmtpdSession & { readonly tlsActive: boolean };
+  readonly client: SmtpdSession & OfferedTo;
   /** Runs a callback. Null: its reply comes later. */
   consult(question: Question): string | null;
 }

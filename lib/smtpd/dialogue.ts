@@ -172,7 +172,7 @@ export class Dialogue {
       case 'VRFY':
         return this.#vrfy(argument);
       case 'HELP':
-        return texts.help(this.#host.service.commands(this.#host.client.tlsActive));
+        return texts.help(this.#host.service.commands(this.#host.client));
       case 'NOOP':
         return texts.ok;
       case 'QUIT':
@@ -189,7 +189,7 @@ export class Dialogue {
     this.helo = argument;
     if (verb === 'EHLO') {
       this.protocol = 'ESMTP';
-      return service.ehlo(client.tlsActive);
+      return service.ehlo(client);
     }
     this.protocol = 'SMTP';
     return `250 ${service.options.myhostname}\r\n`;
@@ -227,7 +227,7 @@ export class Dialogue {
     if (!service.authPossible) {
       return texts.authDisabled;
     }
-    if (!service.offersAuth(client.tlsActive)) {
+    if (service.mechanisms(client).length === 0) {
       return texts.authNeedsTls;
     }
     const missing = this.#helloMissing();

@@ -49,7 +49,7 @@ export class Exchange implements DialogueHost {
     this.#wire = wire;
     this.#wake = wake;
     this.dialogue = new Dialogue(this);
-    this.client = new ClientView(wire.connection, this.dialogue, service.mode.wrappermode);
+    this.client = new ClientView(wire.connection, this.dialogue, service);
     this.log = new SessionLog(service, this.client);
     this.bareNewlines = new BareNewlines(service, this.client.remoteAddress);
     this.#reception = new Reception({

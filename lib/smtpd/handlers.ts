@@ -7,7 +7,7 @@
  */
 import type { Recipient, Sender } from '../smtp/envelope.js';
 import type { Reply } from '../smtp/reply.js';
-import type { Credentials } from '../smtp/sasl.js';
+import type { Credentials, ExternalCredentials } from '../smtp/sasl.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { Authenticated } from './authentication.js';
 
@@ -45,9 +45,13 @@ export interface SmtpdMessage extends AsyncIterable<Buffer> {
 /** What a callback returns. */
 export type Answer = Reply | undefined | void | Promise<Reply | undefined | void>;
 
-export type AuthDecision = boolean | Reply;
+/**
+ * True lets the user in, false does not; a reply does either in its own words. A username lets the client in as this
+ * user, whatever it calls itself.
+ */
+export type AuthDecision = boolean | Reply | { readonly username: string };
 
-/** True lets the user in, false does not; a reply does either in its own words. */
+/** A decision, or a promise of one. */
 export type AuthAnswer = AuthDecision | Promise<AuthDecision>;
 
 export interface SmtpdHandlers {
@@ -61,6 +65,13 @@ export interface SmtpdHandlers {
    * TLS is mandatory or `tls.authOnly` is set.
    */
   readonly onAuth?: (session: SmtpdSession, credentials: Credentials) => AuthAnswer;
+  /**
+   * AUTH EXTERNAL: the client's certificate or raw public key says who it is (RFC 4422 appendix A). Offered only where
+   * there is this callback, to clients that have shown a credential, trusted or not: `session.tls` tells which. True
+   * lets the client in as the common name of its trusted certificate, any other credential needs a username of yours.
+   * Whom the client wants to act for is in the credentials, and yours to allow.
+   */
+  readonly onAuthExternal?: (session: SmtpdSession, credentials: ExternalCredentials) => AuthAnswer;
   /** MAIL FROM. A reply that is not 2xx refuses the sender. */
   readonly onMail?: (session: SmtpdSession, sender: Sender) => Answer;
   /** RCPT TO. A reply that is not 2xx refuses the recipient. */
@@ -80,6 +91,7 @@ export interface SmtpdHandlers {
 export const handlerNames = [
   'onConnect',
   'onAuth',
+  'onAuthExternal',
   'onMail',
   'onRcpt',
   'onData',

@@ -26,6 +26,11 @@ export interface SmtpdListenOptions {
   readonly fd?: number;
   /** TLS from the first byte; default: `tls.wrappermode`. */
   readonly wrappermode?: boolean;
+  /**
+   * Name of the service, as in master.cf: TLS sessions resume only where it is the same. Default: `smtpd`, with
+   * wrappermode `submissions`.
+   */
+  readonly service?: string;
   /** Several processes share the port (SO_REUSEPORT). */
   readonly reusePort?: boolean;
   /** Clients that may wait to be accepted; default 511. */
@@ -105,7 +110,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
 
   /** Before a handshake costs anything. */
   onAdmit(address: string): boolean {
-    const { logger, newSessions, connections, context } = this.#service;
+    const { logger, name, newSessions, connections, context } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     if (context === null) {
@@ -115,14 +120,14 @@ export class Listener implements ListenerOwner, SmtpdListener {
       return false;
     }
     if (newSessions.exceeded(client)) {
-      logger.warn(`Refusing TLS service request from ${namaddr} for service smtpd`);
+      logger.warn(`Refusing TLS service request from ${namaddr} for service ${name}`);
       return false;
     }
     const count = connections.add(client);
     if (count !== null) {
       connections.remove(client);
       logger.warn(
-        `Connection concurrency limit exceeded: ${count} from ${namaddr} for service smtpd`,
+        `Connection concurrency limit exceeded: ${count} from ${namaddr} for service ${name}`,
       );
     }
     return count === null;
@@ -140,7 +145,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     _port: number,
     notices: readonly NativeNotice[] | null,
   ): void {
-    const { logger, newSessions, connections } = this.#service;
+    const { logger, name, newSessions, connections } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     connections.remove(client);
@@ -149,7 +154,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
     const count = newSessions.add(client);
     if (count !== null) {
-      logger.warn(newSessionRateExceeded(count, namaddr));
+      logger.warn(newSessionRateExceeded(count, namaddr, name));
     }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);

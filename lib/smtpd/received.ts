@@ -4,6 +4,7 @@
  * Pure; the caller puts it before the content it stores or passes on.
  */
 import { isIPv6 } from 'node:net';
+import type { NativeClaims } from '../native.js';
 import type { SignatureInfo, TlsSnapshot } from '../snapshot.js';
 import type { SmtpdSession } from './handlers.js';
 
@@ -16,6 +17,8 @@ export interface ReceivedProps {
   readonly tls: boolean;
   /** A client certificate was asked for (`smtpd_tls_ask_ccert`). */
   readonly askCcert: boolean;
+  /** What the client's certificate says, for one that is not verified. */
+  readonly claims: NativeClaims | null;
   /** Name of the digest of fingerprints. */
   readonly fingerprintDigest: string;
   /** `smtpd_hide_client_session`: neither client nor TLS. */
@@ -104,8 +107,8 @@ function clientClause(props: ReceivedProps, snapshot: TlsSnapshot): string {
   switch (snapshot.certificateType) {
     case 'x509': {
       const verified = snapshot.status === 'Trusted' ? 'verified OK' : 'not verified';
-      const subject = comment(snapshot.peerSubject ?? '');
-      const issuer = comment(snapshot.peerIssuer ?? '');
+      const subject = comment(snapshot.peerSubject ?? props.claims?.subject ?? '');
+      const issuer = comment(snapshot.peerIssuer ?? props.claims?.issuer ?? '');
       return `(Client CN "${subject}", Issuer "${issuer}" (${verified}))`;
     }
     case 'rpk':

@@ -3,10 +3,10 @@
  */
 import type { ResolvedSmtpd } from '../config/options.js';
 import type { Logger } from '../log/logger.js';
-import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
+import { type LogFlags, parseLoglevel, withUntrusted } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import type { Extension } from '../smtp/envelope.js';
-import { saslMechanisms } from '../smtp/sasl.js';
+import { passwordMechanisms, type SaslMechanism } from '../smtp/sasl.js';
 import type { SniSource } from '../sni/source.js';
 import { createServerContext, serverTlsProps } from '../tls/contexts.js';
 import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
@@ -24,19 +24,31 @@ export interface ServiceProps {
   readonly wrappermode: boolean;
   /** Chains of server names, or null. */
   readonly sni: SniSource | null;
+  /** As in master.cf; null for the default. */
+  readonly name: string | null;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
   readonly newSessions: NewSessionRate;
 }
 
-/** What differs between plaintext and TLS. */
+/** What an offer depends on. */
+export interface OfferedTo {
+  readonly tlsActive: boolean;
+  /** The client has shown a certificate or a raw public key. */
+  readonly hasCredential: boolean;
+}
+
+/** What differs between plaintext, TLS, and TLS with a credential of the client. */
 interface Offer {
   readonly ehlo: string;
+  readonly mechanisms: readonly SaslMechanism[];
   readonly extensions: ReadonlySet<Extension>;
   readonly commands: readonly string[];
 }
 
 export class Service {
+  /** TLS sessions resume only where it is the same. */
+  readonly name: string;
   /** Those under stress while that lasts; running sessions see the change. */
   options: ResolvedSmtpd;
   tlsProps: StartTlsProps;
@@ -63,9 +75,12 @@ export class Service {
   readonly #stressed: ResolvedSmtpd;
   readonly #plain: Offer;
   readonly #tls: Offer;
+  /** Null: a credential makes no difference, so that nobody looks for one. */
+  readonly #credential: Offer | null;
 
   constructor(props: ServiceProps) {
     const { options } = props;
+    this.name = props.name ?? (props.wrappermode ? 'submissions' : 'smtpd');
     this.options = options;
     this.#calm = options;
     this.#stressed = props.stressed;
@@ -75,7 +90,8 @@ export class Service {
     this.newSessions = props.newSessions;
     this.sni = props.sni;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
-    this.logFlags = loglevel(options, props.logger);
+    const flags = loglevel(options, props.logger);
+    this.logFlags = this.mode.requireCert ? withUntrusted(flags) : flags;
     this.tlsProps = handshakeLimits(options);
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
     this.greeting = greeting(options);
@@ -83,15 +99,20 @@ export class Service {
     this.#discarded = new Set(options.discardEhloKeywords.map((word) => word.toUpperCase()));
     this.offersStarttls = this.mode.use && !props.wrappermode && !this.#discarded.has('STARTTLS');
     this.offersChunking = !this.#discarded.has('CHUNKING');
-    this.#plain = this.#makeOffer(false);
-    this.#tls = this.#makeOffer(true);
+    const passwords = (tls: boolean) => (this.#offersPasswords(tls) ? passwordMechanisms : []);
+    this.#plain = this.#makeOffer(false, passwords(false));
+    this.#tls = this.#makeOffer(true, passwords(true));
+    this.#credential =
+      this.authPossible && this.handlers.onAuthExternal !== undefined
+        ? this.#makeOffer(true, [...passwords(true), 'EXTERNAL'])
+        : null;
   }
 
   /** Makes the TLS context where TLS is in use. @throws TlsError as {@link createServerContext} */
   loadContext(): void {
     if (this.mode.use) {
       this.context = createServerContext(this.options.tls, {
-        service: 'smtpd',
+        service: this.name,
         wrappermode: this.mode.wrappermode,
         warn: (text) => this.logger.warn(text),
         sni: this.sni,
@@ -110,40 +131,55 @@ export class Service {
   }
 
   /** The whole reply to EHLO. */
-  ehlo(tls: boolean): string {
-    return tls ? this.#tls.ehlo : this.#plain.ehlo;
+  ehlo(client: OfferedTo): string {
+    return this.#offer(client).ehlo;
   }
 
   /** Extensions whose parameters are accepted. */
-  extensions(tls: boolean): ReadonlySet<Extension> {
-    return tls ? this.#tls.extensions : this.#plain.extensions;
+  extensions(client: OfferedTo): ReadonlySet<Extension> {
+    return this.#offer(client).extensions;
   }
 
   /** What HELP lists. */
-  commands(tls: boolean): readonly string[] {
-    return tls ? this.#tls.commands : this.#plain.commands;
+  commands(client: OfferedTo): readonly string[] {
+    return this.#offer(client).commands;
   }
 
-  /** AUTH is switched on, and there is somebody to ask about passwords. */
+  /** What AUTH takes. */
+  mechanisms(client: OfferedTo): readonly SaslMechanism[] {
+    return this.#offer(client).mechanisms;
+  }
+
+  /** AUTH is switched on, and there is somebody to ask about users. */
   get authPossible(): boolean {
-    const { saslAuthEnable } = this.options;
-    return saslAuthEnable && this.handlers.onAuth !== undefined && !this.#discarded.has('AUTH');
+    const { onAuth, onAuthExternal } = this.handlers;
+    const asked = onAuth !== undefined || onAuthExternal !== undefined;
+    return this.options.saslAuthEnable && asked && !this.#discarded.has('AUTH');
+  }
+
+  #offer(client: OfferedTo): Offer {
+    if (!client.tlsActive) {
+      return this.#plain;
+    }
+    return this.#credential !== null && client.hasCredential ? this.#credential : this.#tls;
   }
 
   /** Both mechanisms show the password, so `noplaintext` leaves none. */
-  offersAuth(tls: boolean): boolean {
+  #offersPasswords(tls: boolean): boolean {
     const { saslSecurityOptions, saslTlsSecurityOptions } = this.options;
     const refused = (tls ? saslTlsSecurityOptions : saslSecurityOptions).includes('noplaintext');
-    return this.authPossible && !refused && (tls || !this.#authOnly);
+    const possible = this.authPossible && this.handlers.onAuth !== undefined;
+    return possible && !refused && (tls || !this.#authOnly);
   }
 
-  #makeOffer(tls: boolean): Offer {
-    const keywords = this.#keywords(tls).filter(
+  #makeOffer(tls: boolean, mechanisms: readonly SaslMechanism[]): Offer {
+    const keywords = this.#keywords(tls, mechanisms).filter(
       (line) => !this.#discarded.has(line.split(' ')[0] ?? ''),
     );
     const lines = [this.options.myhostname, ...keywords];
     const names = new Set(keywords.map((line) => line.split(' ')[0] ?? ''));
     return {
+      mechanisms,
       ehlo: lines.map((line, i) => `250${i < lines.length - 1 ? '-' : ' '}${line}\r\n`).join(''),
       extensions: new Set(withParameters.filter((name) => names.has(name))),
       commands: [
@@ -157,14 +193,14 @@ export class Service {
   }
 
   /** In the order of Postfix. */
-  #keywords(tls: boolean): readonly string[] {
+  #keywords(tls: boolean, mechanisms: readonly SaslMechanism[]): readonly string[] {
     const { messageSizeLimit } = this.options;
     return [
       'PIPELINING',
       messageSizeLimit > 0 ? `SIZE ${messageSizeLimit}` : 'SIZE',
       ...(this.options.disableVrfyCommand ? [] : ['VRFY']),
       ...(this.offersStarttls && !tls ? ['STARTTLS'] : []),
-      ...(this.offersAuth(tls) ? [`AUTH ${saslMechanisms.join(' ')}`] : []),
+      ...(mechanisms.length > 0 ? [`AUTH ${mechanisms.join(' ')}`] : []),
       'ENHANCEDSTATUSCODES',
       '8BITMIME',
       'DSN',

@@ -1,13 +1,14 @@
 /** What the smtpd engine logs about one session, in Postfix's words. */
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
+import { credentialLines } from '../log/credential.js';
 import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/handshake.js';
-import { logReject } from '../log/reject.js';
-import type { Verb } from '../smtp/command.js';
 import { logNotices } from '../log/notices.js';
+import { logReject } from '../log/reject.js';
 import type { NativeNotice } from '../native.js';
+import type { Verb } from '../smtp/command.js';
+import type { ClientView } from './client-view.js';
 import type { CommandCount } from './command-count.js';
-import type { SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
 
 /** What a refusal is about; null: not known. */
@@ -18,15 +19,15 @@ export interface Subject {
 
 const established = channel('mxtls:tls:established');
 
-export function newSessionRateExceeded(count: number, namaddr: string): string {
-  return `New TLS session rate limit exceeded: ${count} from ${namaddr} for service smtpd`;
+export function newSessionRateExceeded(count: number, namaddr: string, service: string): string {
+  return `New TLS session rate limit exceeded: ${count} from ${namaddr} for service ${service}`;
 }
 
 export class SessionLog {
   readonly #service: Service;
-  readonly #client: SmtpdSession;
+  readonly #client: ClientView;
 
-  constructor(service: Service, client: SmtpdSession) {
+  constructor(service: Service, client: ClientView) {
     this.#service = service;
     this.#client = client;
   }
@@ -43,14 +44,18 @@ export class SessionLog {
   /** The snapshot is only taken when somebody looks. */
   tlsEstablished(): void {
     const flags = this.#service.logFlags;
-    if (!flags.summary && !established.hasSubscribers) {
+    const credential = flags.peercert || flags.verbose || flags.untrusted;
+    if (!flags.summary && !credential && !established.hasSubscribers) {
       return;
     }
     const snapshot = this.#client.tls;
     if (snapshot !== null) {
-      const { namaddr } = this.#client;
-      const use = 'established';
-      logEstablished(this.#service.logger, { snapshot, direction: 'from', use, namaddr, flags });
+      const { namaddr, claims } = this.#client;
+      const event = { snapshot, direction: 'from', namaddr, flags } as const;
+      for (const line of credential ? credentialLines({ ...event, claims }) : []) {
+        this.#info(line);
+      }
+      logEstablished(this.#service.logger, { ...event, use: 'established' });
     }
   }
 
@@ -142,17 +147,20 @@ export class SessionLog {
 
   tooManyConnections(count: number): void {
     const { namaddr } = this.#client;
-    this.#warn(`Connection concurrency limit exceeded: ${count} from ${namaddr} for service smtpd`);
+    const { name } = this.#service;
+    this.#warn(
+      `Connection concurrency limit exceeded: ${count} from ${namaddr} for service ${name}`,
+    );
   }
 
   /** Before the handshake: the client has made too many already. */
   newSessionRefused(): void {
     const { namaddr } = this.#client;
-    this.#warn(`Refusing STARTTLS request from ${namaddr} for service smtpd`);
+    this.#warn(`Refusing STARTTLS request from ${namaddr} for service ${this.#service.name}`);
   }
 
   tooManyNewSessions(count: number): void {
-    this.#warn(newSessionRateExceeded(count, this.#client.namaddr));
+    this.#warn(newSessionRateExceeded(count, this.#client.namaddr, this.#service.name));
   }
 
   /** @param bareLf the client has sent lines that end in a bare LF, which is to be noted */

@@ -57,7 +57,7 @@ export class Transaction {
     const { service, client } = this.#host;
     const sender = parseMail(
       argument,
-      service.extensions(client.tlsActive),
+      service.extensions(client),
       service.options.strictRfc821Envelopes,
     );
     if (isReply(sender)) {
@@ -107,7 +107,7 @@ export class Transaction {
       return texts.rcptAfterBdat;
     }
     const { options } = service;
-    const offered = service.extensions(client.tlsActive);
+    const offered = service.extensions(client);
     const { smtputf8 } = this.sender;
     const recipient = parseRcpt(argument, offered, smtputf8, options.strictRfc821Envelopes);
     if (isReply(recipient)) {

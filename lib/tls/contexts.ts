@@ -22,6 +22,7 @@ import {
   isPkix,
   mustEncrypt,
   mustMatch,
+  type ServerTlsMode,
   serverTlsMode,
   type TlsLevel,
 } from './levels.js';
@@ -65,6 +66,9 @@ export function createServerContext(
   ensureLibrary(options);
   const mode = serverTlsMode({ ...options, wrappermode: props.wrappermode ?? options.wrappermode });
   const chains = loadChains(options.chainFiles);
+  for (const warning of ccertWarnings(mode, options.reqCcert, chains !== null)) {
+    props.warn?.(warning);
+  }
   if (mode.use && chains === null) {
     throw new TlsError({
       code: 'NO_SERVER_CERTS',
@@ -86,6 +90,7 @@ export function createServerContext(
     optionsOn: options.preemptCipherlist ? serverPreference : 0n,
     askClientCert: mode.askCert,
     requireClientCert: mode.requireCert,
+    trustServerCcerts: mode.askCert && options.trustServerCcerts,
     verifyDepth: options.ccertVerifydepth,
     tickets: true,
   });
@@ -103,6 +108,14 @@ function serverNameProps(
     acknowledgeSni: names !== null,
     sniCache: names?.cache ?? null,
   };
+}
+
+/** Settings of client certificates that come to nothing. */
+function ccertWarnings(mode: ServerTlsMode, reqCcert: boolean, haveCert: boolean): string[] {
+  return [
+    ...(mode.askCert && !haveCert ? ['Need a server cert to request client certs'] : []),
+    ...(reqCcert && !mode.requireCert ? ["Can't require client certs unless TLS is required"] : []),
+  ];
 }
 
 export interface ServerSessionProps {
@@ -145,6 +158,7 @@ export function createClientContext(
     optionsOn: 0n,
     askClientCert: false,
     requireClientCert: false,
+    trustServerCcerts: false,
     // No certificate chain and no name without a certificate.
     enableRpk: options.enableRpk && !isPkix(options.securityLevel),
     verifyDepth: options.scertVerifydepth,
@@ -216,6 +230,7 @@ type CommonProps = Omit<
   | 'optionsOn'
   | 'askClientCert'
   | 'requireClientCert'
+  | 'trustServerCcerts'
   | 'verifyDepth'
   | 'tickets'
 >;
@@ -291,6 +306,7 @@ const bareContext: NativeContextProps = {
   askClientCert: false,
   requireClientCert: false,
   enableRpk: false,
+  trustServerCcerts: false,
   caFile: null,
   caPath: null,
   appendDefaultCa: false,

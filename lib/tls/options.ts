@@ -36,6 +36,8 @@ export interface TlsLibraryOptions {
   readonly appendDefaultCA?: boolean;
   /** `tls_server_sni_maps`: tables, `type:name` each, with the chains of server names that clients ask for; servers only. */
   readonly serverSniMaps?: readonly string[];
+  /** `tls_trust_server_ccerts`: server: client certificates may be for servers only (extended key usage). */
+  readonly trustServerCcerts?: boolean;
 }
 
 /** TLS of the smtpd engine: `smtpd_tls_*` and `tls_*`. */
@@ -77,7 +79,7 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions {
   readonly CAfile?: string;
   /** `smtpd_tls_CApath`: hashed directory of roots. */
   readonly CApath?: string;
-  /** `smtpd_tls_ccert_verifydepth`: how many CA certificates a client's chain may have. */
+  /** `smtpd_tls_ccert_verifydepth`: how many intermediate CA certificates a client's chain may have; one more is let through. */
   readonly ccertVerifydepth?: number;
   /** `smtpd_tls_enable_rpk`: accept raw public keys from clients (RFC 7250). */
   readonly enableRpk?: boolean;

@@ -94,4 +94,13 @@ napi_value Connection::take_notices(Napi::Env env, const Napi::CallbackInfo &)
     return value;
 }
 
+napi_value Connection::claims(Napi::Env env, const Napi::CallbackInfo &)
+{
+    glue_claims claims;
+    if (conn_ == nullptr || !glue_conn_claims(conn_, &claims)) {
+        return env.Null();
+    }
+    return claims_to_object(env, claims);
+}
+
 } // namespace mxtls

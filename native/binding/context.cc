@@ -209,6 +209,7 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     props.ask_client_cert = fields.boolean("askClientCert");
     props.require_client_cert = fields.boolean("requireClientCert");
     props.enable_rpk = fields.boolean("enableRpk");
+    props.trust_server_ccerts = fields.boolean("trustServerCcerts");
     props.ca_file = null_if_empty(ca_file);
     props.ca_path = null_if_empty(ca_path);
     props.append_default_ca = fields.boolean("appendDefaultCa");

@@ -158,4 +158,14 @@ Napi::Object snapshot_to_object(Napi::Env env, const glue_snapshot &snapshot)
     return object;
 }
 
+Napi::Object claims_to_object(Napi::Env env, const glue_claims &claims)
+{
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("subject", claims.subject);
+    object.Set("issuer", claims.issuer);
+    object.Set("untrustedIssuer", claims.untrusted_issuer);
+    object.Freeze();
+    return object;
+}
+
 } // namespace mxtls

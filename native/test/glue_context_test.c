@@ -1,7 +1,6 @@
 /*
  * glue_context_test.c - what a context is set to, what it refuses, and what that means in a
- * handshake: protocols, tickets, the session-id context, raw public keys, requests for
- * certificates.
+ * handshake: protocols, raw public keys, requests for certificates.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -339,174 +338,6 @@ static void a_weak_certificate_of_our_own_is_used_at_any_level(void)
     EVP_PKEY_free(key);
 }
 
-/* ------------------------------------------------------------------ tickets and sessions */
-
-static unsigned new_sessions;
-static SSL_SESSION *last_session;
-
-static int on_new_session(SSL *ssl, SSL_SESSION *session)
-{
-    (void)ssl;
-    new_sessions++;
-    SSL_SESSION_free(last_session);
-    last_session = session;
-    return 1;
-}
-
-/* A client context whose sessions are counted and kept. */
-static glue_context *collecting_client(int version)
-{
-    glue_context_props props = testlib_props(GLUE_CLIENT);
-    props.protocols = (glue_protocols){version, version, 0};
-    glue_context *client = make(&props);
-    SSL_CTX_set_session_cache_mode(client->ctx,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
-    SSL_CTX_sess_set_new_cb(client->ctx, on_new_session);
-    new_sessions = 0;
-    return client;
-}
-
-static void drop_session(void)
-{
-    SSL_SESSION_free(last_session);
-    last_session = NULL;
-}
-
-/* A full handshake; leaves its session in last_session. */
-static void full_handshake(glue_context *server, glue_context *client)
-{
-    test_pair pair;
-    EXPECT(testlib_pair(&pair, server, client, NULL));
-    EXPECT(testlib_pair_talk(&pair, "220 hello"));
-    testlib_pair_close(&pair);
-}
-
-/* A handshake that offers last_session; says what the server made of it. */
-static bool resumes(glue_context *server, glue_context *client)
-{
-    test_pair pair;
-    glue_snapshot snapshot = {0};
-    EXPECT(testlib_pair_open(&pair) && testlib_pair_start(&pair, server, client, NULL));
-    EXPECT_INT(SSL_set_session(pair.client.conn->ssl, last_session), 1);
-    EXPECT(testlib_pair_drive(&pair));
-    EXPECT(glue_conn_snapshot(pair.server.conn, &snapshot));
-    testlib_pair_close(&pair);
-    return snapshot.resumed;
-}
-
-static void tickets_resume(int version)
-{
-    glue_context_props props = server_props();
-    glue_context *server = make(&props);
-    glue_context *client = collecting_client(version);
-    full_handshake(server, client);
-    EXPECT_INT(new_sessions, 1);
-    NEED(last_session != NULL);
-    EXPECT_INT(SSL_SESSION_has_ticket(last_session), 1);
-    EXPECT_INT(SSL_SESSION_get_max_early_data(last_session), 0);
-    EXPECT(resumes(server, client));
-    glue_context_free(server);
-    glue_context_free(client);
-    drop_session();
-}
-
-static void one_ticket_per_handshake_resumes_in_tls13(void)
-{
-    tickets_resume(TLS1_3_VERSION);
-}
-
-static void one_ticket_per_handshake_resumes_in_tls12(void)
-{
-    tickets_resume(TLS1_2_VERSION);
-}
-
-static void without_tickets(int version)
-{
-    glue_context_props props = server_props();
-    props.tickets = false;
-    glue_context *server = make(&props);
-    glue_context *client = collecting_client(version);
-    full_handshake(server, client);
-    EXPECT(last_session == NULL || SSL_SESSION_has_ticket(last_session) == 0);
-    if (last_session != NULL) {
-        EXPECT(!resumes(server, client));
-    }
-    glue_context_free(server);
-    glue_context_free(client);
-    drop_session();
-}
-
-static void without_tickets_nothing_resumes(void)
-{
-    without_tickets(TLS1_3_VERSION);
-    without_tickets(TLS1_2_VERSION);
-}
-
-/* Makes a ticket on one server and offers it to another with the same keys. */
-static bool resumes_elsewhere(const glue_context_props *a, const glue_context_props *b)
-{
-    unsigned char keys[80];
-    glue_context *first = make(a);
-    glue_context *second = make(b);
-    glue_context *client = collecting_client(TLS1_3_VERSION);
-    SSL_CTX_get_tlsext_ticket_keys(first->ctx, keys, sizeof(keys));
-    SSL_CTX_set_tlsext_ticket_keys(second->ctx, keys, sizeof(keys));
-    full_handshake(first, client);
-    bool resumed = resumes(second, client);
-    glue_context_free(first);
-    glue_context_free(second);
-    glue_context_free(client);
-    drop_session();
-    return resumed;
-}
-
-static void equal_settings_resume_elsewhere(void)
-{
-    glue_context_props a = server_props();
-    a.ask_client_cert = true;
-    a.ca_file = client_ca_file;
-    EXPECT(resumes_elsewhere(&a, &a));
-    /* What decides nothing about whom a session is for may differ. */
-    glue_context_props b = a;
-    b.groups = "X25519";
-    b.digest = "sha512";
-    b.chains = NULL;
-    EXPECT(resumes_elsewhere(&a, &b));
-}
-
-static void different_trust_does_not_resume(void)
-{
-    glue_context_props base = server_props();
-    glue_context_props other[7];
-    for (size_t i = 0; i < 7; i++) {
-        other[i] = base;
-    }
-    other[0].service = "submission";
-    other[1].ask_client_cert = true;
-    other[2].require_client_cert = true;
-    other[3].ca_file = client_ca_file;
-    other[4].ca_path = "/etc/ssl/certs";
-    other[5].verify_depth = 1;
-    other[6].enable_rpk = true;
-    EXPECT(resumes_elsewhere(&base, &base));
-    for (size_t i = 0; i < 7; i++) {
-        if (!EXPECT(!resumes_elsewhere(&base, &other[i]))) {
-            fprintf(stderr, "     number %zu\n", i);
-        }
-    }
-}
-
-static void fields_do_not_run_into_each_other(void)
-{
-    glue_context_props a = server_props();
-    glue_context_props b = server_props();
-    a.service = "ab";
-    a.ca_path = "c";
-    b.service = "a";
-    b.ca_path = "bc";
-    EXPECT(!resumes_elsewhere(&a, &b));
-}
-
 /* ------------------------------------------------------------------ client certificates and RPK */
 
 static void a_server_that_asks_sends_its_ca_names(void)
@@ -715,13 +546,6 @@ static const test_case cases[] = {
      every_algorithm_side_by_side_serves_its_clients},
     {"a weak certificate of our own is used at any level",
      a_weak_certificate_of_our_own_is_used_at_any_level},
-    {"one ticket per handshake resumes in TLS 1.3", one_ticket_per_handshake_resumes_in_tls13},
-    {"one ticket per handshake resumes in TLS 1.2", one_ticket_per_handshake_resumes_in_tls12},
-    {"without tickets nothing resumes", without_tickets_nothing_resumes},
-    {"equal settings resume elsewhere", equal_settings_resume_elsewhere},
-    {"different trust does not resume", different_trust_does_not_resume},
-    {"fields of the session-id context do not run into each other",
-     fields_do_not_run_into_each_other},
     {"a server that asks sends its CA names", a_server_that_asks_sends_its_ca_names},
     {"a client certificate is asked for and never demanded",
      a_client_certificate_is_asked_for_and_never_demanded},

@@ -314,6 +314,52 @@ static void names_are_told_of_the_trusted_only(void)
     meeting_end(&m);
 }
 
+static void names_are_claimed_by_all_certificates(void)
+{
+    glue_claims claims;
+    meeting m = meeting_of(server_ec, client_ed25519);
+    if (meet(&m)) {
+        EXPECT(glue_conn_claims(m.pair.server.conn, &claims));
+        EXPECT_STR(m.server.status, "Untrusted");
+        EXPECT_STR(claims.subject, "client.example.com");
+        EXPECT_STR(claims.issuer, "Mail CA");
+        EXPECT_HAS(claims.untrusted_issuer, "/CN=Mail CA");
+    }
+    meeting_end(&m);
+    m = meeting_of(server_ec, client_ed25519);
+    m.server_props.ca_file = ca_file;
+    if (meet(&m)) {
+        EXPECT(glue_conn_claims(m.pair.server.conn, &claims));
+        EXPECT_STR(m.server.status, "Trusted");
+        EXPECT_STR(claims.subject, "client.example.com");
+        EXPECT_STR(claims.untrusted_issuer, "");
+    }
+    meeting_end(&m);
+}
+
+static void without_a_certificate_nothing_is_claimed(void)
+{
+    glue_claims claims = {.subject = "x"};
+    meeting m = meeting_of(server_ec, NULL);
+    m.server_context = context_with(&m.server_props, m.server_id);
+    m.client_context = context_with(&m.client_props, NULL);
+    EXPECT(testlib_pair_open(&m.pair) &&
+           testlib_pair_start(&m.pair, m.server_context, m.client_context, NULL));
+    EXPECT(!glue_conn_claims(m.pair.server.conn, &claims));
+    EXPECT_STR(claims.subject, "");
+    EXPECT(testlib_pair_drive(&m.pair));
+    EXPECT(!glue_conn_claims(m.pair.server.conn, &claims));
+    EXPECT(glue_conn_claims(m.pair.client.conn, &claims));
+    meeting_end(&m);
+    m = meeting_of(server_ec, client_ed25519);
+    m.server_props.enable_rpk = true;
+    if (meet(&m)) {
+        EXPECT_INT(m.server.peer, GLUE_PEER_RPK);
+        EXPECT(!glue_conn_claims(m.pair.server.conn, &claims));
+    }
+    meeting_end(&m);
+}
+
 /* The subject and issuer a trusting client sees of this certificate. */
 static void expect_names(const test_cert_spec *spec, const char *host, const char *subject,
                          const char *issuer)
@@ -503,7 +549,9 @@ static meeting fault_meeting;
 static bool snapshot_attempt(glue_error *error)
 {
     glue_snapshot snapshot;
+    glue_claims claims;
     (void)error;
+    EXPECT(glue_conn_claims(fault_meeting.pair.client.conn, &claims));
     EXPECT(glue_conn_snapshot(fault_meeting.pair.client.conn, &snapshot));
     EXPECT_STR(snapshot.protocol, "TLSv1.3");
     EXPECT_STR(snapshot.status, "Trusted");
@@ -533,6 +581,8 @@ static const test_case cases[] = {
      a_key_has_the_same_fingerprint_raw_and_in_a_certificate},
     {"fingerprints are of certificate and key", fingerprints_are_of_certificate_and_key},
     {"names are told of the trusted only", names_are_told_of_the_trusted_only},
+    {"names are claimed by all certificates", names_are_claimed_by_all_certificates},
+    {"without a certificate nothing is claimed", without_a_certificate_nothing_is_claimed},
     {"without a CN the name that matched is told", without_a_cn_the_name_that_matched_is_told},
     {"without an issuer CN its organisation is told",
      without_an_issuer_cn_its_organisation_is_told},

@@ -105,6 +105,9 @@ static const test_identity *leaf_of(const test_identity *ca, bool expired)
     return testlib_identity(&spec);
 }
 
+/* Of the client in meet(). */
+static int limit = 9;
+
 /* A client that trusts `ca` meets `leaf`, and expects this name if there is one. */
 static glue_snapshot meet(const test_identity *leaf, const test_identity *ca, const char *host)
 {
@@ -114,6 +117,7 @@ static glue_snapshot meet(const test_identity *leaf, const test_identity *ca, co
     glue_context_props server = testlib_props(GLUE_SERVER);
     glue_context_props client = testlib_props(GLUE_CLIENT);
     server.chains = testlib_chains(leaf, NULL, NULL);
+    client.verify_depth = limit;
     client.ca_file = ca == NULL ? NULL : testlib_file("ca.pem", testlib_pem_cert(ca));
     glue_context *a = glue_context_new(&server, &err);
     glue_context *b = glue_context_new(&client, &err);
@@ -186,6 +190,88 @@ static void a_wrong_name_says_less_than_an_expired_ca(void)
                  "certificate has expired");
 }
 
+/* ------------------------------------------------------------------ depth */
+
+/* A client with this limit meets a leaf under so many intermediate CAs. */
+static glue_snapshot meet_chain(int intermediates, int verify_depth)
+{
+    const test_identity *root = ca_of(false);
+    const test_identity *issuer = root;
+    for (int i = 0; i < intermediates; i++) {
+        const char *cn = testlib_text("intermediate %d", i);
+        test_cert_spec spec = {.key = "EC", .cn = cn, .ca = true, .issuer = issuer};
+        issuer = testlib_identity(&spec);
+    }
+    limit = verify_depth;
+    glue_snapshot snapshot = meet(leaf_of(issuer, false), root, NULL);
+    limit = 9;
+    return snapshot;
+}
+
+/* As recorded with Postfix 3.10 and OpenSSL 3.5. */
+static void a_chain_may_have_one_intermediate_more_than_the_limit_says(void)
+{
+    expect_fault(meet_chain(0, 0), X509_V_OK, 0, "");
+    expect_fault(meet_chain(1, 0), X509_V_OK, 0, "");
+    expect_fault(meet_chain(2, 1), X509_V_OK, 0, "");
+}
+
+static void a_longer_chain_is_not_trusted(void)
+{
+    expect_fault(meet_chain(2, 0), X509_V_ERR_CERT_CHAIN_TOO_LONG, 2, "certificate chain too long");
+    expect_fault(meet_chain(3, 1), X509_V_ERR_CERT_CHAIN_TOO_LONG, 3, "certificate chain too long");
+}
+
+/* ------------------------------------------------------------------ extended key usage */
+
+/* What a server makes of a client's certificate with this usage. */
+static glue_snapshot client_with(const char *usage, bool trust_server_ccerts, bool rpk)
+{
+    test_pair pair;
+    glue_error err;
+    glue_snapshot snapshot = {.status = ""};
+    const test_identity *ca = ca_of(false);
+    test_cert_spec spec = {.key = "EC", .cn = "client", .usage = usage, .issuer = ca};
+    glue_context_props server = testlib_props(GLUE_SERVER);
+    glue_context_props client = testlib_props(GLUE_CLIENT);
+    server.chains = testlib_chains(testlib_self_signed("EC", "mx"), NULL, NULL);
+    server.ask_client_cert = true;
+    server.enable_rpk = rpk;
+    server.trust_server_ccerts = trust_server_ccerts;
+    server.ca_file = testlib_file("ca.pem", testlib_pem_cert(ca));
+    client.chains = testlib_chains(testlib_identity(&spec), NULL, NULL);
+    glue_context *a = glue_context_new(&server, &err);
+    glue_context *b = glue_context_new(&client, &err);
+    EXPECT(testlib_pair(&pair, a, b, NULL));
+    EXPECT(glue_conn_snapshot(pair.server.conn, &snapshot));
+    testlib_pair_close(&pair);
+    glue_context_free(a);
+    glue_context_free(b);
+    glue_chains_free(server.chains);
+    glue_chains_free(client.chains);
+    return snapshot;
+}
+
+static void a_client_certificate_is_for_clients(void)
+{
+    const char *text = "unsuitable certificate purpose";
+    expect_fault(client_with(NULL, false, false), X509_V_OK, 0, "");
+    expect_fault(client_with("clientAuth", false, false), X509_V_OK, 0, "");
+    expect_fault(client_with("serverAuth,clientAuth", false, false), X509_V_OK, 0, "");
+    expect_fault(client_with("serverAuth", false, false), X509_V_ERR_INVALID_PURPOSE, 0, text);
+    expect_fault(client_with("emailProtection", false, false), X509_V_ERR_INVALID_PURPOSE, 0, text);
+}
+
+static void a_certificate_for_servers_counts_where_that_is_wanted(void)
+{
+    expect_fault(client_with(NULL, true, false), X509_V_OK, 0, "");
+    expect_fault(client_with("clientAuth", true, false), X509_V_OK, 0, "");
+    expect_fault(client_with("serverAuth", true, false), X509_V_OK, 0, "");
+    expect_fault(client_with("emailProtection", true, false), X509_V_ERR_INVALID_PURPOSE, 0,
+                 "unsuitable certificate purpose");
+    EXPECT_INT(client_with("serverAuth", true, true).peer, GLUE_PEER_RPK);
+}
+
 static const test_case cases[] = {
     {"success is no news", success_is_no_news},
     {"the fault nearest to the leaf is kept", the_fault_nearest_to_the_leaf_is_kept},
@@ -199,6 +285,12 @@ static const test_case cases[] = {
     {"an expired CA is data of its depth", an_expired_ca_is_data_of_its_depth},
     {"a wrong name is data", a_wrong_name_is_data},
     {"a wrong name says less than an expired CA", a_wrong_name_says_less_than_an_expired_ca},
+    {"a chain may have one intermediate CA more than the limit says",
+     a_chain_may_have_one_intermediate_more_than_the_limit_says},
+    {"a longer chain is not trusted", a_longer_chain_is_not_trusted},
+    {"a client certificate is for clients", a_client_certificate_is_for_clients},
+    {"a certificate for servers counts where that is wanted",
+     a_certificate_for_servers_counts_where_that_is_wanted},
 };
 
 TESTLIB_MAIN(cases)

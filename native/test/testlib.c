@@ -304,6 +304,7 @@ static bool fill(X509 *cert, EVP_PKEY *key, const test_cert_spec *spec)
            X509_set_issuer_name(cert, X509_get_subject_name(
                                           spec->issuer == NULL ? cert : spec->issuer->cert)) == 1 &&
            add_extension(cert, NID_basic_constraints, spec->ca ? "critical,CA:TRUE" : "CA:FALSE") &&
+           (spec->usage == NULL || add_extension(cert, NID_ext_key_usage, spec->usage)) &&
            X509_sign(cert, signer, signing_digest(signer)) > 0;
 }
 

@@ -96,6 +96,7 @@ typedef struct test_cert_spec {
     const char *cn;              /* NULL: no CN */
     const char *org;             /* NULL: no O */
     const char *dns;             /* NULL: no subjectAltName */
+    const char *usage;           /* extendedKeyUsage, "serverAuth"; NULL: none */
     bool ca;                     /* basicConstraints CA:TRUE */
     bool expired;                /* ended long ago; else good for a hundred years */
     int cn_type;                 /* MBSTRING_* or V_ASN1_*; 0 = MBSTRING_UTF8 */

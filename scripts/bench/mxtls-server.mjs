@@ -44,6 +44,7 @@ const context = addon.createContext({
   askClientCert: false,
   requireClientCert: false,
   enableRpk: false,
+  trustServerCcerts: false,
   caFile: null,
   caPath: null,
   appendDefaultCa: false,

@@ -95,8 +95,8 @@ describe('smtpd_client_new_tls_session_rate_limit', () => {
     const third = await RawClient.connect(port);
     expect(await third.rest()).toBe('');
     expect(lines.matching(/^warning/)).toEqual([
-      'warning: New TLS session rate limit exceeded: 2 from unknown[127.0.0.1] for service smtpd',
-      'warning: Refusing TLS service request from unknown[127.0.0.1] for service smtpd',
+      'warning: New TLS session rate limit exceeded: 2 from unknown[127.0.0.1] for service submissions',
+      'warning: Refusing TLS service request from unknown[127.0.0.1] for service submissions',
     ]);
   });
 
@@ -119,7 +119,7 @@ describe('smtpd_client_connection_count_limit with wrappermode', () => {
     const second = await RawClient.connect(port);
     expect(await second.rest()).toBe('');
     expect(lines.matching(/^warning/)).toEqual([
-      'warning: Connection concurrency limit exceeded: 2 from unknown[127.0.0.1] for service smtpd',
+      'warning: Connection concurrency limit exceeded: 2 from unknown[127.0.0.1] for service submissions',
     ]);
     await first.command('QUIT');
     first.end();

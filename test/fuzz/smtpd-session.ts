@@ -65,6 +65,10 @@ class Pipe implements NativeConnection {
   takeNotices(): null {
     return null;
   }
+
+  claims(): null {
+    return null;
+  }
   snapshot(): null {
     return null;
   }
@@ -94,6 +98,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
     },
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
     wrappermode: false,
+    name: null,
     connections: new ConnectionCount(0, []),
     sni: null,
     newSessions: new NewSessionRate({ limit: 0, unit: 60_000, exceptions: everybody }),

@@ -43,6 +43,11 @@ export function certificate(algorithm: KeyAlgorithm): Certificate {
   ]);
 }
 
+/** One of many self-signed certificates: each name has its own. */
+export function namedCertificate(name: string): Certificate {
+  return make(`named-${name}`, 'ecdsa', `/CN=${name}`, []);
+}
+
 /** An authority for {@link issuedCertificate}. */
 export function authority(): Certificate {
   return make('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', [
@@ -51,12 +56,45 @@ export function authority(): Certificate {
   ]);
 }
 
-/** A client's certificate, issued by {@link authority}. */
-export function issuedCertificate(): Certificate {
-  const issuer = authority();
-  return make('issued', 'ecdsa', '/CN=client.example.com', [
+/** A client's certificate under {@link authority} with this many intermediate CAs; its chain file has them all. */
+export function deepCertificate(intermediates: number): Certificate {
+  if (intermediates === 0) {
+    return issuedCertificate();
+  }
+  const issuer = intermediate(intermediates);
+  const leaf = make(`deep-${intermediates}`, 'ecdsa', '/CN=deep.example.com', [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:FALSE'],
+  ]);
+  const issuers = Array.from({ length: intermediates }, (_, i) => intermediate(intermediates - i));
+  const files = [leaf.keyFile, leaf.certFile, ...issuers.map(({ certFile }) => certFile)];
+  writeFileSync(leaf.chainFile, files.map((file) => readFileSync(file, 'utf8')).join(''));
+  return leaf;
+}
+
+function intermediate(depth: number): Certificate {
+  const issuer = depth === 1 ? authority() : intermediate(depth - 1);
+  return make(`intermediate-${depth}`, 'ecdsa', `/CN=Intermediate ${depth}`, [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['-addext', 'basicConstraints=critical,CA:TRUE'],
+  ]);
+}
+
+/** A client's certificate, issued by {@link authority}. */
+export function issuedCertificate(): Certificate {
+  return issue('issued', '/CN=client.example.com');
+}
+
+/** The same for servers only, by its extended key usage. */
+export function serversOnlyCertificate(): Certificate {
+  return issue('servers-only', '/CN=server.example.com', 'extendedKeyUsage=serverAuth');
+}
+
+function issue(name: string, subject: string, ...extensions: readonly string[]): Certificate {
+  const issuer = authority();
+  return make(name, 'ecdsa', subject, [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['basicConstraints=critical,CA:FALSE', ...extensions].flatMap((ext) => ['-addext', ext]),
   ]);
 }
 

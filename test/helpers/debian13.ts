@@ -5,7 +5,8 @@
  * Either way they run in process and mount namespaces of their own, which end with the process that
  * the command line starts.
  */
-import { spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureTrixieRoot, inRoot, trixieRoot, whyNoRoot } from '../../scripts/trixie-root.mjs';
@@ -53,6 +54,26 @@ export function runInDebian13(command: readonly string[], directory: string, inp
     throw new Error(`${command[0]} ended with ${done.status}:\n${done.stdout}${done.stderr}`);
   }
   return done.stdout;
+}
+
+/** The same for a peer of a server in this process, which has to stay awake: exit code and all that was printed. */
+export async function peerInDebian13(
+  command: readonly string[],
+  directory: string,
+  input: string,
+): Promise<{ readonly code: number | null; readonly transcript: string }> {
+  const [program = '', ...args] = inDebian13(command, directory);
+  const child = spawn(program, args, { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+  let transcript = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      transcript += text;
+    });
+  }
+  child.stdin.on('error', () => undefined); // its transcript says why
+  child.stdin.end(input);
+  await once(child as ChildProcess, 'close');
+  return { code: child.exitCode, transcript };
 }
 
 /** Takes away the place in the private root where `directory` was seen. */

@@ -44,7 +44,7 @@ export function dovecotAuth(path: string, isPassword: IsPassword): Server {
 function tell(socket: Socket, id: string, step: SaslStep, isPassword: IsPassword): void {
   if ('challenge' in step) {
     socket.write(`CONT\t${id}\t${step.challenge}\n`);
-  } else if ('credentials' in step) {
+  } else if ('credentials' in step && step.credentials.mechanism !== 'EXTERNAL') {
     const { username, password } = step.credentials;
     const verdict = isPassword(username, password) ? 'OK' : 'FAIL';
     socket.write(`${verdict}\t${id}\tuser=${username}\n`);

@@ -28,6 +28,17 @@ export class Lines implements Logger {
     }
   }
 
+  /** Waits until so many lines match; the last of them. */
+  async nth(pattern: RegExp, count: number): Promise<string> {
+    for (;;) {
+      const found = this.matching(pattern)[count - 1];
+      if (found !== undefined) {
+        return found;
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
   matching(pattern: RegExp): string[] {
     return this.all.filter((text) => pattern.test(text));
   }

@@ -15,6 +15,7 @@ export const plainContext = {
   askClientCert: false,
   requireClientCert: false,
   enableRpk: false,
+  trustServerCcerts: false,
   caFile: null,
   caPath: null,
   appendDefaultCa: false,

@@ -36,6 +36,7 @@ function context(role, chains) {
     ...{ role, chains, service: 'probe', protocols: anyProtocols, securityLevel: 0 },
     ...{ cipherList: null, groups: null, optionsOn: 0n, optionsOff: 0n },
     ...{ askClientCert: false, requireClientCert: false, enableRpk: false, caFile: null },
+    trustServerCcerts: false,
     ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },
     ...{ keyPrefix: null, tickets: false, acknowledgeSni: false, sniCache: null },
   });

@@ -1,6 +1,4 @@
 /** swaks (Debian 13's) to our smtpd: plaintext, STARTTLS, TLS from the first byte. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { certificate } from '../helpers/certificates.js';
 import {
   forgetDirectory,
-  inDebian13,
+  peerInDebian13,
   prepareDebian13,
   whyNoDebian13,
 } from '../helpers/debian13.js';
@@ -45,19 +43,7 @@ describe.skipIf(reason !== null)('swaks', () => {
     const where = ['--server', '127.0.0.1', '--port', String(port), '--helo', 'client.example'];
     const who = ['--from', 'a@client.example', '--to', 'b@mx.example.com,c@mx.example.com'];
     const command = ['swaks', ...where, ...who, '--data', '-', ...options];
-    const [program = '', ...args] = inDebian13(command, directory);
-    const child = spawn(program, args, { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
-    let transcript = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      transcript += text;
-    });
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      transcript += text;
-    });
-    child.stdin.on('error', () => undefined); // its transcript says why
-    child.stdin.end(message.slice(0, -1)); // it ends the last line itself
-    await once(child as ChildProcess, 'close');
-    return { code: child.exitCode, transcript };
+    return peerInDebian13(command, directory, message.slice(0, -1)); // it ends the last line itself
   }
 
   test.each([

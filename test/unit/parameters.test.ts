@@ -100,6 +100,7 @@ const libraryFields = {
   preemptCipherlist: true,
   appendDefaultCA: true,
   serverSniMaps: true,
+  trustServerCcerts: true,
 } as const;
 
 const roleFields = {

@@ -56,3 +56,33 @@ describe('LOGIN', () => {
     expect(exchange.respond(response)).toHaveProperty('refused');
   });
 });
+
+describe('EXTERNAL', () => {
+  test.each([
+    ['=', ''],
+    [base64('user@example.com'), 'user@example.com'],
+  ])('%s at once', (initial, authzid) => {
+    expect(new SaslExchange('EXTERNAL').begin(initial)).toEqual({
+      credentials: { mechanism: 'EXTERNAL', authzid },
+    });
+  });
+
+  // RFC 4954 section 4: a response of no length is an empty line.
+  test.each([
+    ['', ''],
+    [base64('user'), 'user'],
+  ])('"%s" to an empty challenge', (response, authzid) => {
+    const exchange = new SaslExchange('EXTERNAL');
+    expect(exchange.begin(null)).toEqual({ challenge: '' });
+    expect(exchange.respond(response)).toEqual({
+      credentials: { mechanism: 'EXTERNAL', authzid },
+    });
+  });
+
+  test('a NUL, what is no base64, and * end it', () => {
+    const begin = (text: string) => new SaslExchange('EXTERNAL').begin(text);
+    expect(begin(base64('a\0b'))).toEqual({ refused: 'malformed' });
+    expect(begin('!')).toEqual({ refused: 'malformed' });
+    expect(begin('*')).toEqual({ refused: 'aborted' });
+  });
+});

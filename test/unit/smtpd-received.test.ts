@@ -40,6 +40,7 @@ function header(some: Partial<SmtpdSession> = {}, props: Partial<ReceivedProps> 
     mailName: 'mxtls',
     tls: true,
     askCcert: false,
+    claims: null,
     fingerprintDigest: 'sha256',
     hideClientSession: false,
     date: new Date(Date.UTC(2026, 10, 4, 8, 1, 2)),
