@@ -24,6 +24,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::destroy>("destroy"),
                       method_of<&Connection::start_tls>("startTls"),
                       method_of<&Connection::snapshot>("snapshot"),
+                      method_of<&Connection::take_trace>("takeTrace"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
                       getter_of<&Connection::get_open>("open"),
@@ -368,6 +369,7 @@ void Connection::close_fd()
     reading_ = false;
     drop_pending();
     environment_->poller()->remove(this);
+    keep_trace();
     glue_conn_free(std::exchange(conn_, nullptr));
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <napi.h>
 
@@ -57,6 +58,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value destroy(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value start_tls(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value snapshot(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value take_trace(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_timeout(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_deadline(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_open(Napi::Env env, const Napi::CallbackInfo &info);
@@ -90,6 +92,7 @@ class Connection final : public ObjectWrap<Connection>,
 
     /* ---- the end */
     bool require(State state, const char *what);
+    void keep_trace();
     void close_fd();
     void close_later(std::unique_ptr<glue_error> error);
     void close_now(const glue_error *error);
@@ -110,6 +113,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_ref pending_ = nullptr; /* the array being written */
     size_t pending_offset_ = 0;
     napi_ref snapshot_ = nullptr;
+    std::string trace_; /* what is left of a connection that is gone */
     std::unique_ptr<glue_error> close_error_;
 
     uint64_t timeout_ms_ = 0;

@@ -470,8 +470,9 @@ static void equal_settings_resume_elsewhere(void)
     glue_context_props b = a;
     b.groups = "X25519";
     b.digest = "sha512";
-    b.chains = NULL;
+    b.chains = testlib_chains(testlib_self_signed("ED25519", "mx2.example.com"), NULL, NULL);
     EXPECT(resumes_elsewhere(&a, &b));
+    glue_chains_free(b.chains);
 }
 
 static void different_trust_does_not_resume(void)
