@@ -41,7 +41,7 @@ export interface ListenerOwner {
   /** So many clients found the listener full. */
   onTurnedAway(count: number): void;
   /** A wrappermode handshake failed; there is no connection. */
-  onHandshakeFailure(error: TlsError, address: string, port: number): void;
+  onHandshakeFailure(error: TlsError, address: string, port: number, trace: string | null): void;
   /** Accepting failed; the listener goes on. */
   onAcceptError(error: TlsError): void;
 }
@@ -90,8 +90,8 @@ export const slab: Buffer = addon.initialize({
       owner.onAccept(connection);
     }
   },
-  onHandshakeFailure: (listener, error, address, port) =>
-    listenerOwner(listener)?.onHandshakeFailure(error as TlsError, address, port),
+  onHandshakeFailure: (listener, error, address, port, trace) =>
+    listenerOwner(listener)?.onHandshakeFailure(error as TlsError, address, port, trace),
   onAcceptError: (listener, error) => listenerOwner(listener)?.onAcceptError(error as TlsError),
   onConnect: (connection, error) =>
     connectionOwner(connection)?.onConnect?.(error as TlsError | null),

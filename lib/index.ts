@@ -64,7 +64,7 @@ export type {
 } from './native.js';
 export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
-export { clientTls, serverTls, type TlsSetup } from './setup.js';
+export { clientTls, serverTls, type TlsSetup, type TlsSetupProps } from './setup.js';
 export type { Reply } from './smtp/reply.js';
 export type { Credentials, SaslMechanism } from './smtp/sasl.js';
 export type { Authenticated } from './smtpd/authentication.js';

@@ -16,6 +16,7 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { checkKeyLogOption } from './tls/probes.js';
 
 export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
   /** Default: standard error. */
@@ -25,15 +26,21 @@ export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
    * (time limits of 10 s, deadlines, few errors).
    */
   readonly underStress?: Omit<SmtpdParameters, 'tls'>;
+  /**
+   * File that gets the secrets of all TLS sessions in the NSS key log format, for who has to decrypt a capture; made
+   * with mode 0600, appended to. A warning tells of it. Default: none, whatever SSLKEYLOGFILE says.
+   */
+  readonly keyLogFile?: string;
 }
 
-const ownFields: readonly string[] = [...handlerNames, 'logger', 'underStress'];
+const ownFields: readonly string[] = [...handlerNames, 'logger', 'underStress', 'keyLogFile'];
 
 export class Smtpd {
   readonly #options: ResolvedSmtpd;
   readonly #stressed: ResolvedSmtpd;
   readonly #handlers: SmtpdHandlers;
   readonly #logger: Required<Logger>;
+  readonly #keyLogFile: string | undefined;
   readonly #listeners = new Set<Listener>();
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
@@ -49,6 +56,7 @@ export class Smtpd {
     this.#newSessions = newSessionRate(this.#options);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
+    this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
   }
 
   /** Clients that are connected. */
@@ -60,7 +68,7 @@ export class Smtpd {
    * Begins to listen.
    *
    * @throws TlsError (rejects) `LISTEN_FAILED`; when TLS is wanted and its certificates cannot be
-   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS
+   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `KEYLOG_FILE`
    */
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const service = new Service({
@@ -70,6 +78,7 @@ export class Smtpd {
       logger: this.#logger,
       connections: this.#connections,
       newSessions: this.#newSessions,
+      keyLogFile: this.#keyLogFile,
       wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
     });
     service.loadContext();

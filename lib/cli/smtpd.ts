@@ -10,6 +10,7 @@ import type { SmtpdSession } from '../smtpd/handlers.js';
 import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
+import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { firstSignal } from './signals.js';
 import { type Access, accessFor, refusalLine } from './smtpd-access.js';
@@ -17,7 +18,7 @@ import { discard, keepIn, openMaildir } from './smtpd-store.js';
 import { Work } from './smtpd-work.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
-       [-c DIR] [-o NAME=VALUE ...]
+       [--keylog FILE] [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
 before the client is told so. Nothing is relayed.
@@ -36,6 +37,7 @@ Options:
                             on this machine
   --connection-limit N      clients at a time; default 10000, 0 for any number. More are told
                             to come again; near the limit time limits are short
+${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
 
@@ -59,6 +61,7 @@ interface Service {
   readonly maildir: string | null;
   readonly access: Access;
   readonly parameters: ParameterOptions;
+  readonly keyLog: { readonly keyLogFile?: string };
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -67,6 +70,7 @@ async function run(args: readonly string[]): Promise<number> {
     maildir: { type: 'string' },
     domain: { type: 'string', multiple: true },
     'connection-limit': { type: 'string' },
+    ...keyLogOption,
     ...parameterOption,
   });
   if (options.flag('help')) {
@@ -90,6 +94,7 @@ async function run(args: readonly string[]): Promise<number> {
     maildir,
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
+    keyLog: readKeyLog(options),
   });
   return exitCode.ok;
 }
@@ -111,6 +116,7 @@ async function serve({
   maildir,
   access,
   parameters,
+  keyLog,
 }: Service): Promise<void> {
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
@@ -125,6 +131,7 @@ async function serve({
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
+    ...keyLog,
     onRcpt: (session, recipient) => {
       const refusal = access(session.remoteAddress, recipient);
       if (refusal !== undefined) {

@@ -6,6 +6,7 @@ import { addon } from '../addon.js';
 import type { ListenerOwner } from '../dispatch.js';
 import { TlsError } from '../errors.js';
 import { logHandshakeFailure } from '../log/handshake.js';
+import { logTrace } from '../log/trace.js';
 import type { ListenProps, NativeConnection, NativeListener } from '../native.js';
 import { plainAddress } from './client-view.js';
 import type { Service } from './service.js';
@@ -122,12 +123,13 @@ export class Listener implements ListenerOwner, SmtpdListener {
     this.#service.logger.warn(`${this.#place}: all connections in use: ${whom} turned away`);
   }
 
-  onHandshakeFailure(error: TlsError, address: string): void {
+  onHandshakeFailure(error: TlsError, address: string, _port: number, trace: string | null): void {
     const { logger, newSessions, connections } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     connections.remove(client);
     logger.info(`connect from ${namaddr}`);
+    logTrace(logger, namaddr, trace);
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
     const count = newSessions.add(client);
     if (count !== null) {

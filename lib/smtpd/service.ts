@@ -7,7 +7,7 @@ import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import type { Extension } from '../smtp/envelope.js';
 import { saslMechanisms } from '../smtp/sasl.js';
-import { createServerContext, serverTlsProps } from '../tls/contexts.js';
+import { createServerContext, serverTlsProps, sessionSettings } from '../tls/contexts.js';
 import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
 import type { ConnectionCount } from './connection-count.js';
 import type { SmtpdHandlers } from './handlers.js';
@@ -21,6 +21,7 @@ export interface ServiceProps {
   readonly handlers: SmtpdHandlers;
   readonly logger: Required<Logger>;
   readonly wrappermode: boolean;
+  readonly keyLogFile?: string | undefined;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
   readonly newSessions: NewSessionRate;
@@ -53,6 +54,7 @@ export class Service {
   /** Clients that may send bare LFs. */
   readonly bareNewlineExclusions: NetworkList;
 
+  readonly #keyLogFile: string | undefined;
   readonly #authOnly: boolean;
   readonly #discarded: ReadonlySet<string>;
   readonly #calm: ResolvedSmtpd;
@@ -71,7 +73,8 @@ export class Service {
     this.newSessions = props.newSessions;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     this.logFlags = loglevel(options, props.logger);
-    this.tlsProps = handshakeLimits(options);
+    this.tlsProps = handshakeLimits(options, this.logFlags);
+    this.#keyLogFile = props.keyLogFile;
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
     this.greeting = greeting(options);
     this.#authOnly = options.tls.authOnly || this.mode.enforce;
@@ -89,6 +92,7 @@ export class Service {
         service: 'smtpd',
         wrappermode: this.mode.wrappermode,
         warn: (text) => this.logger.warn(text),
+        keyLogFile: this.#keyLogFile,
       });
     }
   }
@@ -99,7 +103,7 @@ export class Service {
 
   set stress(stress: boolean) {
     this.options = stress ? this.#stressed : this.#calm;
-    this.tlsProps = handshakeLimits(this.options);
+    this.tlsProps = handshakeLimits(this.options, this.logFlags);
     this.greeting = greeting(this.options);
   }
 
@@ -175,10 +179,12 @@ function greeting({ banner }: ResolvedSmtpd): string {
 }
 
 /** Time for each wait, or, with deadlines, for the whole handshake. */
-function handshakeLimits({ starttlsTimeout, perRequestDeadline }: ResolvedSmtpd): StartTlsProps {
+function handshakeLimits(options: ResolvedSmtpd, { trace }: LogFlags): StartTlsProps {
+  const { starttlsTimeout, perRequestDeadline, tls } = options;
   return serverTlsProps({
     timeout: starttlsTimeout,
     deadline: perRequestDeadline ? starttlsTimeout : 0,
+    ...sessionSettings(tls, trace),
   });
 }
 

@@ -2,6 +2,8 @@
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
 import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/handshake.js';
+import { logTrace } from '../log/trace.js';
+import type { NativeConnection } from '../native.js';
 import type { CommandCount } from './command-count.js';
 import type { SmtpdSession } from './handlers.js';
 import type { Service } from './service.js';
@@ -23,6 +25,13 @@ export class SessionLog {
 
   connected(): void {
     this.#info(`connect from ${this.#client.namaddr}`);
+  }
+
+  /** What was traced of TLS so far. */
+  trace(connection: NativeConnection): void {
+    if (this.#service.logFlags.trace) {
+      logTrace(this.#service.logger, this.#client.namaddr, connection.takeTrace());
+    }
   }
 
   /** The snapshot is only taken when somebody looks. */

@@ -80,6 +80,7 @@ export class Session implements ConnectionOwner {
     this.#state = 'open';
     this.#exchange.log.connected();
     if (this.#exchange.client.tlsActive) {
+      this.#exchange.log.trace(this.#wire.connection);
       this.#exchange.checkPeer();
     }
     this.#checkCount();
@@ -167,6 +168,7 @@ export class Session implements ConnectionOwner {
 
   onHandshake(error: TlsError | null): void {
     const { dialogue, log } = this.#exchange;
+    log.trace(this.#wire.connection);
     dialogue.endOfHandshake(error === null);
     if (error !== null) {
       log.tlsFailed(error);
@@ -225,6 +227,7 @@ export class Session implements ConnectionOwner {
     }
     this.#state = 'closed';
     this.#exchange.breakOff('', 'LOST_CONNECTION');
+    this.#exchange.log.trace(this.#wire.connection);
     this.#exchange.log.disconnected(this.#exchange.dialogue.count);
     this.#wire.connection.owner = null;
     this.#ended(this);

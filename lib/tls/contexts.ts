@@ -19,11 +19,10 @@ import {
   type TlsLevel,
 } from './levels.js';
 import { ensureLibrary } from './library.js';
+import { libraryOptions } from './library-options.js';
 import type { ResolvedSmtpdTls, ResolvedSmtpTls } from './options.js';
+import { groupSupported, settableProtocols, usableDhFile } from './probes.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
-
-/** SSL_OP_CIPHER_SERVER_PREFERENCE */
-const serverPreference = 1n << 22n;
 
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
 const excludeSslv3 = 1;
@@ -35,6 +34,8 @@ export interface ServerContextProps {
   readonly wrappermode?: boolean;
   /** Gets warnings that do not stop TLS. */
   readonly warn?: (text: string) => void;
+  /** Where the sessions' secrets are written, in the NSS format; absent: nowhere. */
+  readonly keyLogFile?: string | undefined;
 }
 
 /**
@@ -59,15 +60,14 @@ export function createServerContext(
     });
   }
   return addon.createContext({
-    ...commonProps(options, chains, props.warn),
-    role: 'server',
+    ...commonProps('server', options, chains, props),
+    dhFile: usableDhFile(options.dh1024ParamFile, (text) => props.warn?.(text)),
     service: props.service,
     protocols: mode.enforce
       ? parseProtocols(options.mandatoryProtocols, 'smtpd_tls_mandatory_protocols')
       : parseProtocols(options.protocols, 'smtpd_tls_protocols'),
     securityLevel: mode.requireCert ? 1 : 0,
     cipherList: serverCipherList(options, mode, baseLists(options)),
-    optionsOn: options.preemptCipherlist ? serverPreference : 0n,
     askClientCert: mode.askCert,
     requireClientCert: mode.requireCert,
     verifyDepth: options.ccertVerifydepth,
@@ -75,7 +75,7 @@ export function createServerContext(
   });
 }
 
-export interface ServerSessionProps {
+export interface ServerSessionProps extends Partial<SessionSettings> {
   /** Milliseconds for each wait of the handshake; 0: none. */
   readonly timeout: number;
   /** Milliseconds for the whole handshake; 0: none. */
@@ -85,12 +85,27 @@ export interface ServerSessionProps {
 /** What `startTls` wants on a server: all but the time limits is in the context. */
 export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
   return {
+    ...plainSession,
+    ...props,
     sni: null,
     cipherList: null,
     securityLevel: -1,
     protocols: anyProtocols,
-    timeout: props.timeout,
     deadline: props.deadline ?? 0,
+  };
+}
+
+/** What a session has of the options, beside the context. */
+export type SessionSettings = Pick<StartTlsProps, 'traceLimit' | 'traceRate' | 'fastShutdown'>;
+
+const plainSession: SessionSettings = { traceLimit: 0, traceRate: 0, fastShutdown: true };
+
+/** @param trace the loglevel wants one */
+export function sessionSettings(options: CommonOptions, trace: boolean): SessionSettings {
+  return {
+    traceLimit: trace ? options.traceSizeLimit : 0,
+    traceRate: options.traceRateLimit,
+    fastShutdown: options.fastShutdownEnable,
   };
 }
 
@@ -101,17 +116,16 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
  */
 export function createClientContext(
   options: ResolvedSmtpTls,
-  props: { readonly service?: string; readonly warn?: (text: string) => void } = {},
+  props: Partial<Omit<ServerContextProps, 'wrappermode'>> = {},
 ): NativeContext {
   ensureLibrary(options);
   return addon.createContext({
-    ...commonProps(options, loadChains(options.chainFiles), props.warn),
-    role: 'client',
+    ...commonProps('client', options, loadChains(options.chainFiles), props),
     service: props.service ?? 'smtp',
     protocols: anyProtocols,
     securityLevel: 0,
     cipherList: null,
-    optionsOn: 0n,
+    dhFile: null,
     askClientCert: false,
     requireClientCert: false,
     // No certificate chain and no name without a certificate.
@@ -141,6 +155,10 @@ export interface ClientSessionProps {
   /** Milliseconds for the whole handshake; 0: none. */
   readonly deadline?: number;
   readonly policy?: ClientSessionPolicy;
+  /** The loglevel wants a trace. */
+  readonly trace?: boolean;
+  /** Gets warnings that do not stop TLS. */
+  readonly warn?: (text: string) => void;
 }
 
 /** What `startTls` wants for one session of a client. @throws TlsError `INVALID_PARAMETER` */
@@ -152,8 +170,11 @@ export function clientTlsProps(
   const spec =
     policy.protocols ??
     (mustEncrypt(session.level) ? options.mandatoryProtocols : options.protocols);
-  const protocols = parseProtocols(spec, 'smtp_tls_protocols');
+  const protocols = settableProtocols(parseProtocols(spec, 'smtp_tls_protocols'), (text) =>
+    session.warn?.(text),
+  );
   return {
+    ...sessionSettings(options, session.trace ?? false),
     sni: serverName(policy.servername ?? options.servername, session),
     cipherList: clientCipherList(options, session.level, baseLists(options), policy),
     securityLevel: mustMatch(session.level) ? 1 : 0,
@@ -177,12 +198,11 @@ type CommonOptions = ResolvedSmtpdTls | ResolvedSmtpTls;
 
 type CommonProps = Omit<
   NativeContextProps,
-  | 'role'
   | 'service'
   | 'protocols'
   | 'securityLevel'
   | 'cipherList'
-  | 'optionsOn'
+  | 'dhFile'
   | 'askClientCert'
   | 'requireClientCert'
   | 'verifyDepth'
@@ -190,21 +210,26 @@ type CommonProps = Omit<
 >;
 
 function commonProps(
+  role: NativeContextProps['role'],
   options: CommonOptions,
   chains: NativeChains | null,
-  warn: ((text: string) => void) | undefined,
+  { warn, keyLogFile }: Pick<ServerContextProps, 'warn' | 'keyLogFile'>,
 ): CommonProps {
-  const { groups, warning } = groupList(
-    options.eecdhAutoCurves,
-    options.ffdheAutoGroups,
-    groupSupported,
-  );
-  if (warning !== null) {
-    warn?.(warning);
+  const { eecdhAutoCurves, ffdheAutoGroups } = options;
+  const { groups, warnings } = groupList(eecdhAutoCurves, ffdheAutoGroups, groupSupported);
+  const bits = libraryOptions(options, role);
+  for (const text of [...warnings, ...bits.warnings]) {
+    warn?.(text);
+  }
+  if (keyLogFile !== undefined) {
+    warn?.(`TLS session keys are written to ${keyLogFile}: who reads it can decrypt the sessions`);
   }
   return {
+    role,
     groups,
-    optionsOff: 0n,
+    keyLogFile: keyLogFile ?? null,
+    optionsOn: bits.on,
+    optionsOff: bits.off,
     chains,
     enableRpk: options.enableRpk,
     caFile: emptyIsNull(options.CAfile),
@@ -232,40 +257,3 @@ function baseLists(options: CommonOptions): CipherBaseLists {
 function emptyIsNull(text: string): string | null {
   return text === '' ? null : text;
 }
-
-/** Tries one list element on a context of its own. */
-function groupSupported(element: string): boolean {
-  try {
-    addon.createContext({ ...bareContext, groups: element });
-    return true;
-  } catch (error) {
-    if (error instanceof TlsError && error.code === 'BAD_GROUPS') {
-      return false;
-    }
-    throw error;
-  }
-}
-
-const bareContext: NativeContextProps = {
-  role: 'client',
-  service: '',
-  protocols: anyProtocols,
-  securityLevel: 0,
-  cipherList: null,
-  groups: null,
-  optionsOn: 0n,
-  optionsOff: 0n,
-  chains: null,
-  askClientCert: false,
-  requireClientCert: false,
-  enableRpk: false,
-  caFile: null,
-  caPath: null,
-  appendDefaultCa: false,
-  verifyDepth: 9,
-  digest: 'sha256',
-  ask: [],
-  keyPrefix: null,
-  tickets: false,
-  acknowledgeSni: false,
-};
