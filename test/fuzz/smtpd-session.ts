@@ -57,6 +57,10 @@ class Pipe implements NativeConnection {
     throw new Error('there is no TLS here');
   }
 
+  takeTrace(): null {
+    return null;
+  }
+
   snapshot(): null {
     return null;
   }

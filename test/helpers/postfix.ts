@@ -19,7 +19,7 @@ import {
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { certificate, type KeyAlgorithm } from './certificates.js';
 import { forgetDirectory, inDebian13, runInDebian13 } from './debian13.js';
@@ -55,6 +55,15 @@ export interface PostfixOptions {
   readonly transport: Readonly<Record<string, string>>;
   /** Further lines of main.cf. */
   readonly main: Readonly<Record<string, string>>;
+  /** Copied beside main.cf, into `$config_directory`. */
+  readonly files?: readonly string[];
+  /** Further smtpd services, each with settings of its own; see {@link Postfix.listeners}. */
+  readonly listeners?: readonly Readonly<Record<string, string>>[];
+}
+
+export interface Place {
+  readonly address: string;
+  readonly port: number;
 }
 
 export class Postfix {
@@ -63,18 +72,22 @@ export class Postfix {
   /** Its log, `postfix/smtpd[123]: text`. */
   readonly lines = new Lines();
 
+  /** Where the further smtpd services listen, in order; they log as `postfix/N/smtpd`. */
+  readonly listeners: readonly Place[];
+
   readonly #directory = mkdtempSync(join(tmpdir(), 'mxtls-postfix-'));
   #end: () => void = () => undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  private constructor(address: string, port: number) {
+  private constructor({ address, port }: Place, listeners: readonly Place[]) {
     this.address = address;
     this.port = port;
+    this.listeners = listeners;
   }
 
   static async start(options: PostfixOptions): Promise<Postfix> {
-    const { address, port } = await freePlace();
-    const postfix = new Postfix(address, port);
+    const further = (options.listeners ?? []).map(() => freePlace());
+    const postfix = new Postfix(await freePlace(), await Promise.all(further));
     try {
       postfix.#configure(options);
       await postfix.#run();
@@ -115,7 +128,14 @@ export class Postfix {
     return join(this.#directory, ...parts);
   }
 
-  #configure({ keys, mailboxes, transport, main }: PostfixOptions): void {
+  #configure({
+    keys,
+    mailboxes,
+    transport,
+    main,
+    files = [],
+    listeners = [],
+  }: PostfixOptions): void {
     chmodSync(this.#directory, 0o755);
     for (const folder of ['etc', 'spool', 'data', 'mail']) {
       mkdirSync(this.#file(folder));
@@ -123,6 +143,9 @@ export class Postfix {
     chownSync(this.#file('mail'), nobody, nobody);
     for (const key of keys) {
       copyFileSync(certificate(key).chainFile, this.#file('etc', `${key}.pem`));
+    }
+    for (const file of files) {
+      copyFileSync(file, this.#file('etc', basename(file)));
     }
     const boxes = mailboxes.map((address) => `{ ${address} = ${address}/ }`);
     const routes = Object.entries(transport).map(([domain, hop]) => `{ ${domain} = smtp:${hop} }`);
@@ -155,7 +178,8 @@ export class Postfix {
     const lines = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(this.#file('etc', 'main.cf'), lines.join(''));
     const smtpd = `${this.address}:${this.port} inet n - n - - smtpd\n`;
-    writeFileSync(this.#file('etc', 'master.cf'), smtpd + services);
+    const further = this.listeners.map((place, i) => smtpdService(i, place, listeners[i] ?? {}));
+    writeFileSync(this.#file('etc', 'master.cf'), smtpd + further.join('') + services);
   }
 
   /** Resolves when it listens. */
@@ -182,8 +206,19 @@ export class Postfix {
   }
 }
 
+/** A line of master.cf. */
+function smtpdService(
+  number: number,
+  { address, port }: Place,
+  settings: Readonly<Record<string, string>>,
+): string {
+  const all = { syslog_name: `postfix/${number}`, ...settings };
+  const options = Object.entries(all).map(([name, value]) => ` -o { ${name} = ${value} }`);
+  return `${address}:${port} inet n - n - - smtpd${options.join('')}\n`;
+}
+
 /** A loopback address chosen by chance, and a port there chosen by the kernel. */
-async function freePlace(): Promise<{ readonly address: string; readonly port: number }> {
+async function freePlace(): Promise<Place> {
   const byte = (): number => 2 + Math.floor(Math.random() * 250);
   const address = `127.${byte()}.${byte()}.${byte()}`;
   const server = createServer().listen(0, address);
