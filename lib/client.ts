@@ -15,10 +15,13 @@ import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import { nextQueueId } from './smtp/queue-id.js';
 import { mustEncrypt } from './tls/levels.js';
+import { checkKeyLogOption } from './tls/probes.js';
 
 export interface SmtpOptions extends SmtpParameters {
   /** Default: standard error. */
   readonly logger?: Logger;
+  /** File that gets the secrets of all TLS sessions; see {@link SmtpdOptions.keyLogFile}. */
+  readonly keyLogFile?: string;
   /** Finds the addresses of a host; default: the system's resolver. */
   readonly lookup?: HostLookup;
   /** User and password, for every server or by its name; used with `saslAuthEnable`. */
@@ -30,12 +33,13 @@ export class Smtp {
   readonly #lookup: HostLookup;
   readonly #credentials: CredentialsLookup;
 
-  /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER` */
+  /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
-    const resolved = resolveSmtp(options, ['logger', 'lookup', 'credentials']);
+    const resolved = resolveSmtp(options, ['logger', 'lookup', 'credentials', 'keyLogFile']);
     this.#service = new DeliveryService({
       options: resolved,
       logger: engineLogger(options.logger, 'smtp'),
+      keyLogFile: checkKeyLogOption(options.keyLogFile),
     });
     this.#lookup = options.lookup ?? systemLookup;
     const { credentials = null } = options;

@@ -124,6 +124,11 @@ export class Connection extends Duplex {
     });
   }
 
+  /** What was traced of TLS since the last call, whole lines; null: nothing. After the end, too. */
+  takeTrace(): string | null {
+    return this.#native.takeTrace();
+  }
+
   /** Milliseconds without progress until `timeout` is emitted, once; 0 disarms. */
   setTimeout(ms: number): this {
     this.#native.setTimeout(ms);

@@ -47,6 +47,7 @@ export interface ListenerOwner {
     address: string,
     port: number,
     notices: readonly NativeNotice[] | null,
+    trace: string | null,
   ): void;
   /** Accepting failed; the listener goes on. */
   onAcceptError(error: TlsError): void;
@@ -96,8 +97,8 @@ export const slab: Buffer = addon.initialize({
       owner.onAccept(connection);
     }
   },
-  onHandshakeFailure: (listener, error, address, port, notices) =>
-    listenerOwner(listener)?.onHandshakeFailure(error as TlsError, address, port, notices),
+  onHandshakeFailure: (listener, error, address, port, notices, trace) =>
+    listenerOwner(listener)?.onHandshakeFailure(error as TlsError, address, port, notices, trace),
   onAcceptError: (listener, error) => listenerOwner(listener)?.onAcceptError(error as TlsError),
   onConnect: (connection, error) =>
     connectionOwner(connection)?.onConnect?.(error as TlsError | null),

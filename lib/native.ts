@@ -28,13 +28,14 @@ export interface NativeCallbacks {
   onTurnedAway(listener: NativeListener, count: number): void;
   /** A listener has a new connection: after the handshake for a wrappermode listener. */
   onAccept(listener: NativeListener, connection: NativeConnection): void;
-  /** A wrappermode handshake failed before a connection object existed; the peer's address as text. */
+  /** A wrappermode handshake failed before a connection object existed; the peer's address as text, the trace where there is one. */
   onHandshakeFailure(
     listener: NativeListener,
     error: Error,
     address: string,
     port: number,
     notices: readonly NativeNotice[] | null,
+    trace: string | null,
   ): void;
   /** Accepting failed (EMFILE and the like); the listener goes on by itself. */
   onAcceptError(listener: NativeListener, error: Error): void;
@@ -86,6 +87,10 @@ export interface NativeContextProps {
   readonly securityLevel: number;
   readonly cipherList: string | null;
   readonly groups: string | null;
+  /** Server: PEM file of Diffie-Hellman parameters; null: the library's choice. */
+  readonly dhFile: string | null;
+  /** NSS key log: whoever reads the file can decrypt the sessions. */
+  readonly keyLogFile: string | null;
   readonly optionsOn: bigint;
   readonly optionsOff: bigint;
   readonly chains: NativeChains | null;
@@ -158,6 +163,12 @@ export interface StartTlsProps {
   readonly timeout: number;
   /** Milliseconds for the whole handshake; 0: none. */
   readonly deadline: number;
+  /** Largest trace of the session in bytes; 0: none. */
+  readonly traceLimit: number;
+  /** Traces that may begin in a minute in this process; 0: any number. */
+  readonly traceRate: number;
+  /** False: our end of the connection waits for the peer's close-notify. */
+  readonly fastShutdown: boolean;
 }
 
 /** One file descriptor from accept or connect on: plaintext, then TLS. */
@@ -188,6 +199,8 @@ export interface NativeConnection {
   takeNotices(): readonly NativeNotice[] | null;
   /** Null without a certificate. */
   claims(): NativeClaims | null;
+  /** What was traced since the last call, whole lines; null: nothing. When the connection has gone, too. */
+  takeTrace(): string | null;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
   setTimeout(ms: number): void;
   /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */

@@ -20,6 +20,7 @@ import type { Session } from './smtpd/session.js';
 import { SniKeeper } from './sni/keeper.js';
 import { type SniOptions, sniOptionNames } from './sni/options.js';
 import { serverTlsMode } from './tls/levels.js';
+import { checkKeyLogOption } from './tls/probes.js';
 
 export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandlers {
   readonly tls?: SmtpdTlsOptions & SniOptions;
@@ -30,15 +31,27 @@ export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandler
    * (time limits of 10 s, deadlines, few errors).
    */
   readonly underStress?: Omit<SmtpdParameters, 'tls'>;
+  /**
+   * File that gets the secrets of all TLS sessions in the NSS key log format, for who has to decrypt a capture; made
+   * with mode 0600, appended to. A warning tells of it. Default: none, whatever SSLKEYLOGFILE says.
+   */
+  readonly keyLogFile?: string;
 }
 
-const ownFields: readonly string[] = [...handlerNames, ...sniOptionNames, 'logger', 'underStress'];
+const ownFields: readonly string[] = [
+  ...handlerNames,
+  ...sniOptionNames,
+  'logger',
+  'underStress',
+  'keyLogFile',
+];
 
 export class Smtpd {
   readonly #options: ResolvedSmtpd;
   readonly #stressed: ResolvedSmtpd;
   readonly #handlers: SmtpdHandlers;
   readonly #logger: Required<Logger>;
+  readonly #keyLogFile: string | undefined;
   readonly #listeners = new Set<Listener>();
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
@@ -56,6 +69,7 @@ export class Smtpd {
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
+    this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
   }
 
   /** Clients that are connected. */
@@ -67,7 +81,7 @@ export class Smtpd {
    * Begins to listen.
    *
    * @throws TlsError (rejects) `LISTEN_FAILED`; when TLS is wanted and its certificates cannot be
-   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `LOOKUP_TABLE`
+   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `LOOKUP_TABLE`, `KEYLOG_FILE`
    */
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
@@ -79,6 +93,7 @@ export class Smtpd {
       logger: this.#logger,
       connections: this.#connections,
       newSessions: this.#newSessions,
+      keyLogFile: this.#keyLogFile,
       wrappermode,
       name: where.service ?? null,
       sni: use ? await this.#sni.open() : null,

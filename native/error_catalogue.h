@@ -32,6 +32,9 @@
     X(CONFIG, BAD_PROTOCOLS, "the protocol range cannot be set")                                   \
     X(CONFIG, BAD_CIPHERS, "the cipher list cannot be set")                                        \
     X(CONFIG, BAD_GROUPS, "the key exchange groups cannot be set")                                 \
+    X(CONFIG, DH_FILE, "the DH parameter file cannot be opened")                                   \
+    X(CONFIG, DH_PARAMETERS, "the DH parameters cannot be used")                                   \
+    X(CONFIG, KEYLOG_FILE, "the key log file cannot be used")                                      \
     X(CONFIG, BAD_DIGEST, "the digest algorithm is not known")                                     \
     X(CONFIG, CA_LOAD, "the trusted CA certificates cannot be loaded")                             \
     X(CONFIG, MAIN_CF, "the configuration file cannot be used") /*lib*/                            \

@@ -46,6 +46,7 @@ static void drop_tls(glue_conn *conn)
     conn->context = NULL;
     glue_hello_forget(conn);
     glue_bio_drop_ahead(conn, true);
+    glue_trace_drop(conn);
     OPENSSL_free(conn->server_name);
     conn->server_name = NULL;
     glue_notices_free(glue_conn_take_notices(conn));
@@ -214,7 +215,7 @@ glue_status glue_conn_write(glue_conn *conn, const void *buf, size_t len, size_t
 static glue_status end_of_stream(glue_conn *conn)
 {
     /* Where the peer has ended, close(2) follows and says the same. */
-    if (!conn->peer_closed) {
+    if (!conn->peer_closed && !conn->slow_shutdown) {
         (void)shutdown(conn->fd, SHUT_WR);
     }
     return GLUE_OK;
@@ -312,7 +313,9 @@ glue_status glue_conn_start_tls(glue_conn *conn, glue_context *context, const gl
         drop_tls(conn);
         return GLUE_ERROR;
     }
+    conn->slow_shutdown = props->slow_shutdown;
     conn->mode = GLUE_MODE_HANDSHAKE;
+    glue_trace_begin(conn, props->trace_limit, props->trace_rate);
     return GLUE_OK;
 }
 

@@ -22,8 +22,8 @@
 
 /* Set whatever the caller's options say. SMTP tells truncation from its own framing. */
 #define ALWAYS_ON                                                                                  \
-    (SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_SINGLE_ECDH_USE |             \
-     SSL_OP_SINGLE_DH_USE)
+    (SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_IGNORE_UNEXPECTED_EOF |              \
+     SSL_OP_SINGLE_ECDH_USE | SSL_OP_SINGLE_DH_USE)
 
 /* Idle connections cost little, and a retried write may come from another buffer. */
 #define MODES                                                                                      \
@@ -56,6 +56,7 @@ glue_context *glue_context_new(const glue_context_props *props, glue_error *err)
     }
     atomic_init(&context->references, 1);
     context->role = props->role;
+    context->keylog_fd = -1;
     context->ask = props->role == GLUE_SERVER ? props->ask : 0;
     memcpy(context->key_prefix, props->key_prefix, sizeof(context->key_prefix));
     context->acknowledge_sni = props->acknowledge_sni;
@@ -229,6 +230,12 @@ static glue_status set_chains(glue_context *context, const glue_context_props *p
     return GLUE_OK;
 }
 
+static glue_status set_keylog(glue_context *context, const glue_context_props *props,
+                              glue_error *err)
+{
+    return glue_keylog_set(context, props->keylog_file, err);
+}
+
 /* ------------------------------------------------------------------ raw public keys (RFC 7250) */
 
 static const unsigned char rpk_then_x509[] = {TLSEXT_cert_type_rpk, TLSEXT_cert_type_x509};
@@ -334,7 +341,9 @@ static glue_status configure_server(glue_context *context, const glue_context_pr
         hint_cas(ctx, props->ca_file, err) != GLUE_OK) {
         return GLUE_ERROR;
     }
-    SSL_CTX_set_dh_auto(ctx, 1);
+    if (glue_dh_set(ctx, props->dh_file, err) != GLUE_OK) {
+        return GLUE_ERROR;
+    }
     /* Our key is always to be had raw; a client's only on request. */
     if (!offer_server_types(ctx) || (props->enable_rpk && !offer_client_types(ctx)) ||
         !set_tickets(ctx, props->tickets) || !set_session_id_context(ctx, props)) {
@@ -372,8 +381,8 @@ typedef glue_status (*context_step)(glue_context *context, const glue_context_pr
 static glue_status configure(glue_context *context, const glue_context_props *props,
                              glue_error *err)
 {
-    static const context_step steps[] = {set_digest, set_options, set_algorithms, load_cas,
-                                         set_chains};
+    static const context_step steps[] = {set_digest, set_options, set_algorithms,
+                                         load_cas,   set_chains,  set_keylog};
     context->ctx =
         SSL_CTX_new(props->role == GLUE_SERVER ? TLS_server_method() : TLS_client_method());
     if (context->ctx == NULL) {
@@ -395,6 +404,7 @@ static glue_status configure(glue_context *context, const glue_context_props *pr
 static void context_destroy(glue_context *context)
 {
     SSL_CTX_free(context->ctx);
+    glue_keylog_close(context);
     EVP_MD_free(context->digest);
     OPENSSL_free(context->cipher_list);
     glue_sni_cache_free(context->sni_cache);

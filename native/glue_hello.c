@@ -19,40 +19,13 @@
 #include <string.h>
 
 #include "glue_internal.h"
+#include "glue_view.h"
 
 #define KEY_NAME_LEN 16u
 #define SESSION_ID_LEN 32u
 #define PREFIX_LEN 8u
 #define HOSTNAME_MAX 253u
 #define LABEL_MAX 63u
-
-/* A bounded view into an extension. */
-typedef struct view {
-    const unsigned char *data;
-    size_t len;
-} view;
-
-/* Takes `n` bytes off the front. */
-static bool view_take(view *from, size_t n, view *out)
-{
-    if (from->len < n) {
-        return false;
-    }
-    *out = (view){from->data, n};
-    from->data += n;
-    from->len -= n;
-    return true;
-}
-
-/* Takes a vector with a two-byte length off the front (RFC 8446 3.4). */
-static bool view_take_vector(view *from, view *out)
-{
-    view head;
-    if (!view_take(from, 2, &head)) {
-        return false;
-    }
-    return view_take(from, (size_t)head.data[0] << 8 | head.data[1], out);
-}
 
 static bool extension(SSL *ssl, unsigned type, view *out)
 {
@@ -96,9 +69,9 @@ static bool valid_hostname(view name)
 static bool hello_server_name(SSL *ssl, view *name)
 {
     view ext, list, type;
-    return extension(ssl, TLSEXT_TYPE_server_name, &ext) && view_take_vector(&ext, &list) &&
+    return extension(ssl, TLSEXT_TYPE_server_name, &ext) && view_prefixed(&ext, 2, &list) &&
            view_take(&list, 1, &type) && type.data[0] == TLSEXT_NAMETYPE_host_name &&
-           view_take_vector(&list, name) && name->len > 0 && name->len <= TLSEXT_MAXLEN_host_name &&
+           view_prefixed(&list, 2, name) && name->len > 0 && name->len <= TLSEXT_MAXLEN_host_name &&
            memchr(name->data, '\0', name->len) == NULL;
 }
 
@@ -187,10 +160,10 @@ static bool hello_offers_tls13(SSL *ssl)
 static bool hello_psk_identity(SSL *ssl, view *identity)
 {
     view ext, list, age;
-    if (!extension(ssl, TLSEXT_TYPE_psk, &ext) || !view_take_vector(&ext, &list)) {
+    if (!extension(ssl, TLSEXT_TYPE_psk, &ext) || !view_prefixed(&ext, 2, &list)) {
         return false;
     }
-    while (view_take_vector(&list, identity) && view_take(&list, 4, &age)) {
+    while (view_prefixed(&list, 2, identity) && view_take(&list, 4, &age)) {
         if (identity->len >= SESSION_ID_LEN) {
             return true;
         }
@@ -332,7 +305,14 @@ static int cert_callback(SSL *ssl, void *arg)
 void glue_hello_register(glue_context *context)
 {
     SSL_CTX_set_client_hello_cb(context->ctx, client_hello_callback, NULL);
-    SSL_CTX_set_tlsext_servername_callback(context->ctx, server_name_callback);
+    /*
+     * Only where it has something to say: a server without certificates speaks TLS 1.3 as soon as
+     * it has this callback, which might bring one (is_tls13_capable() in statem_lib.c,
+     * OpenSSL 3.5), and anonymous suites, which end with TLS 1.2, are all that it could offer.
+     */
+    if (context->acknowledge_sni) {
+        SSL_CTX_set_tlsext_servername_callback(context->ctx, server_name_callback);
+    }
     if ((context->ask & GLUE_ASK_CHAIN) != 0) {
         SSL_CTX_set_cert_cb(context->ctx, cert_callback, NULL);
     }

@@ -85,11 +85,32 @@ struct glue_context {
     bool enable_rpk;
     EVP_MD *digest;    /* owned */
     char *cipher_list; /* owned; NULL: the library's */
+    int keylog_fd;     /* owned; -1 = none */
     atomic_int references;
 };
 
 /* Applies bounds and exclusions to a context (ssl NULL) or one handle (ctx NULL). */
 bool glue_protocols_apply(const glue_protocols *protocols, SSL_CTX *ctx, SSL *ssl);
+
+/* ------------------------------------------------------------------ glue_dh.c */
+
+/* Parameters from a PEM file; NULL or "": the library's choice. DH_FILE, DH_PARAMETERS. */
+glue_status glue_dh_set(SSL_CTX *ctx, const char *file, glue_error *err);
+
+/* ------------------------------------------------------------------ glue_keylog.c */
+
+/* Writes the secrets of all sessions to `file`; NULL or "": nowhere. KEYLOG_FILE on failure. */
+glue_status glue_keylog_set(glue_context *context, const char *file, glue_error *err);
+void glue_keylog_close(glue_context *context);
+
+/* ------------------------------------------------------------------ glue_trace.c */
+
+/*
+ * Collects a trace of at most `limit` bytes (0: none) from now on, unless `rate` sessions of this
+ * process have begun one in the last minute (0: any number).
+ */
+void glue_trace_begin(struct glue_conn *conn, size_t limit, unsigned rate);
+void glue_trace_drop(struct glue_conn *conn);
 
 /* ------------------------------------------------------------------ glue_hello.c */
 
@@ -164,7 +185,9 @@ struct glue_conn {
     bool session_stored;   /* resumed from a stored session, not from a ticket */
     int verify_code;       /* most useful X509_V_* failure, X509_V_OK if none */
     int verify_depth;
-    unsigned char *ahead; /* owned; glue_bio.c: what was read during the handshake */
+    bool slow_shutdown;       /* our FIN waits for the peer's close-notify */
+    struct glue_trace *trace; /* owned; only while this session is traced */
+    unsigned char *ahead;     /* owned; glue_bio.c: what was read during the handshake */
     size_t ahead_pos;
     size_t ahead_len;
     size_t fault_max_io;

@@ -194,6 +194,8 @@ typedef struct glue_context_props {
     int security_level;       /* 0; 1 where peers must be authenticated */
     const char *cipher_list;  /* lent; TLS <= 1.2; NULL = the library's */
     const char *groups;       /* lent; NULL = the library's or the configuration file's */
+    const char *dh_file;      /* lent; server: PEM file of DH parameters; NULL = the library's */
+    const char *keylog_file;  /* lent; NSS key log, created with mode 0600; NULL = none */
     uint64_t options_on;      /* further SSL_OP_* bits */
     uint64_t options_off;
     glue_chains *chains;         /* lent (the context takes a reference); NULL = none */
@@ -226,14 +228,14 @@ typedef struct glue_tls_props {
     const char *cipher_list;  /* lent; NULL = the context's */
     int security_level;       /* -1 = the context's */
     glue_protocols protocols; /* floor and ceiling -1 = the context's */
+    size_t trace_limit;       /* largest trace in bytes; 0 = none */
+    unsigned trace_rate;      /* traces a minute in this process; 0 = any number */
+    bool slow_shutdown;       /* tls_fast_shutdown_enable = no: our FIN waits for the peer */
 } glue_tls_props;
 
 #define GLUE_TLS_PROPS_DEFAULT                                                                     \
     {                                                                                              \
-        NULL, NULL, -1,                                                                            \
-        {                                                                                          \
-            -1, -1, 0                                                                              \
-        }                                                                                          \
+        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false                                                   \
     }
 
 /* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned.
@@ -275,6 +277,12 @@ glue_status glue_conn_handshake(glue_conn *conn, glue_error *err);
 glue_status glue_conn_shutdown(glue_conn *conn, bool wait, glue_error *err);
 
 bool glue_conn_is_tls(const glue_conn *conn); /* the handshake is complete */
+
+/*
+ * What has been traced since the last call, whole lines, until the next use of the connection; NULL
+ * when there is nothing, or no trace. In any state, after a failure too.
+ */
+const char *glue_conn_trace(glue_conn *conn, size_t *len);
 
 /* ---- suspension: what the handshake waits for after GLUE_WANT_APP */
 

@@ -1,4 +1,5 @@
 /** `mxtls send`: delivers one message with the smtp engine. */
+import type { SmtpOptions } from '../client.js';
 import { resolveSmtp } from '../config/check.js';
 import type { ParameterOptions } from '../config/from-parameters.js';
 import type { DeliveryReport } from '../delivery/report.js';
@@ -6,13 +7,14 @@ import { streamLogger } from '../log/logger.js';
 import { usesTls } from '../tls/levels.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode } from './command.js';
+import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { reportRows, worstCode } from './send-report.js';
 import { readMessage, readRequest, type SendRequest } from './send-request.js';
 import { firstSignal } from './signals.js';
 
 const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop '[HOST]:PORT']
-       [--arrival-time TIME] [--json] [-c DIR] [-o NAME=VALUE ...] [FILE|-]
+       [--arrival-time TIME] [--json] [--keylog FILE] [-c DIR] [-o NAME=VALUE ...] [FILE|-]
 
 Delivers a message by SMTP and prints how that went: a line about TLS, and one line per
 recipient. The message is read from FILE, or from standard input; line ends may be LF.
@@ -28,6 +30,7 @@ Options:
                             has waited for minimal_backoff_time
   --json                    print a JSON array instead, with one object per recipient, and
                             the lines on standard error
+${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
 
@@ -62,6 +65,7 @@ const specs = {
   nexthop: { type: 'string' },
   'arrival-time': { type: 'string' },
   json: { type: 'boolean' },
+  ...keyLogOption,
   ...parameterOption,
 } as const;
 
@@ -77,7 +81,8 @@ async function run(args: readonly string[]): Promise<number> {
   const request = readRequest(options);
   const parameters = readParameterOptions(options, 'smtp', defaults);
   await checkConfiguration(parameters);
-  const reports = await deliver(request, parameters, options.flag('json'));
+  const smtp = { ...parameters.smtp, ...readKeyLog(options) };
+  const reports = await deliver(request, smtp, options.flag('json'));
   if (options.flag('json')) {
     const tlsField = parameters.smtp.logTlsFeatureStatus ?? true;
     const rows = reports.flatMap((report) => reportRows(report, tlsField));
@@ -88,11 +93,11 @@ async function run(args: readonly string[]): Promise<number> {
 
 async function deliver(
   request: SendRequest,
-  parameters: ParameterOptions,
+  options: SmtpOptions,
   json: boolean,
 ): Promise<readonly DeliveryReport[]> {
   const { Smtp } = await import('../client.js');
-  const smtp = new Smtp({ ...parameters.smtp, logger: printer(json) });
+  const smtp = new Smtp({ ...options, logger: printer(json) });
   const { sender, routes, arrivalTime, source } = request;
   const message = await readMessage(source);
   finishOnSignal();

@@ -9,6 +9,7 @@ import type { SmtpdSession } from '../smtpd/handlers.js';
 import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
+import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal } from './signals.js';
@@ -16,7 +17,7 @@ import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
-       [--user NAME[:GROUP]] [-c DIR] [-o NAME=VALUE ...]
+       [--user NAME[:GROUP]] [--keylog FILE] [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
 before the client is told so. Nothing is relayed.
@@ -37,6 +38,7 @@ Options:
                             to come again; near the limit time limits are short
   --user NAME[:GROUP]       once the ports are bound, and keys, certificates and tables are
                             read, become this user for good; only root can
+${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
 
@@ -61,6 +63,7 @@ interface Service {
   /** Whom to become; null: stay who we are. */
   readonly user: Identity | null;
   readonly parameters: ParameterOptions;
+  readonly keyLog: { readonly keyLogFile?: string };
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -70,6 +73,7 @@ async function run(args: readonly string[]): Promise<number> {
     domain: { type: 'string', multiple: true },
     'connection-limit': { type: 'string' },
     user: { type: 'string' },
+    ...keyLogOption,
     ...parameterOption,
   });
   if (options.flag('help')) {
@@ -95,6 +99,7 @@ async function run(args: readonly string[]): Promise<number> {
     maildir,
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
+    keyLog: readKeyLog(options),
   });
   return exitCode.ok;
 }
@@ -117,6 +122,7 @@ async function serve({
   access,
   user,
   parameters,
+  keyLog,
 }: Service): Promise<void> {
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
@@ -130,6 +136,7 @@ async function serve({
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
+    ...keyLog,
     onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
     onData: late.store,
   });

@@ -12,7 +12,7 @@ export const smtpdTlsTable: readonly Parameter[] = [
   { name: 'smtpd_tls_auth_only', type: 'bool', default: 'no', group: server, option: 'tls.authOnly', since: '2.2', doc: 'no AUTH outside TLS; mandatory TLS implies it' },
   { name: 'smtpd_tls_loglevel', type: 'loglevel', default: '0', group: server, option: 'tls.loglevel', since: '2.2', doc: 'what is logged about TLS: 0 nothing, 1 one line per handshake, or words' },
   { name: 'smtpd_tls_loglevel_maps', type: 'list', default: '', group: server, option: 'tls.loglevelMaps', since: '3.12', pending: true, doc: 'tables with the loglevel of single clients' },
-  { name: 'smtpd_tls_trace_size_limit', type: 'int', default: '102400', group: server, option: 'tls.traceSizeLimit', since: '3.12', pending: true, min: 0, doc: 'largest protocol trace of one session in bytes; 0 for none' },
+  { name: 'smtpd_tls_trace_size_limit', type: 'int', default: '102400', group: server, option: 'tls.traceSizeLimit', since: '3.12', min: 0, max: 2_147_483_647, doc: 'largest protocol trace of one session in bytes; 0 for none' },
   { name: 'smtpd_tls_received_header', type: 'bool', default: 'no', group: server, option: 'tls.receivedHeader', since: '2.2', doc: 'tell protocol, cipher and client certificate in the Received: header' },
 
   { name: 'smtpd_tls_chain_files', type: 'list', default: '', group: server, option: 'tls.chainFiles', since: '3.4', doc: 'PEM files with private keys, each followed by its certificate and the issuers of that' },
@@ -22,7 +22,7 @@ export const smtpdTlsTable: readonly Parameter[] = [
   { name: 'smtpd_tls_dkey_file', type: 'string', default: '$smtpd_tls_dcert_file', group: server, option: null, since: '2.2', legacy: chains, doc: 'PEM file of its private key' },
   { name: 'smtpd_tls_eccert_file', type: 'string', default: '', group: server, option: null, since: '2.6', legacy: chains, doc: 'PEM file of a third certificate, ECDSA by name' },
   { name: 'smtpd_tls_eckey_file', type: 'string', default: '$smtpd_tls_eccert_file', group: server, option: null, since: '2.6', legacy: chains, doc: 'PEM file of its private key' },
-  { name: 'smtpd_tls_dh1024_param_file', type: 'string', default: '', group: server, option: 'tls.dh1024ParamFile', since: '2.2', legacy: 'the default', deprecated: true, pending: true, doc: 'finite-field Diffie-Hellman parameters; empty or auto leaves them to the library' },
+  { name: 'smtpd_tls_dh1024_param_file', type: 'string', default: '', group: server, option: 'tls.dh1024ParamFile', since: '2.2', legacy: 'the default', deprecated: true, doc: 'finite-field Diffie-Hellman parameters; empty or auto leaves them to the library' },
   { name: 'smtpd_tls_dh512_param_file', type: 'string', default: '', group: server, option: null, since: '2.2', ignored: 'export ciphers are gone', doc: 'Diffie-Hellman parameters of export ciphers' },
   { name: 'smtpd_tls_eecdh_grade', type: 'string', default: 'auto', group: server, option: null, since: '2.6', legacy: 'the default', deprecated: true, ignored: 'groups are negotiated, as with auto', doc: 'strength of ECDH key exchange' },
 

@@ -43,6 +43,8 @@ export interface ConversationEvents {
   replied(reply: ReplyReader): void;
   /** A reply to nothing; false: it breaks the protocol. */
   unasked(reply: ReplyReader): boolean;
+  /** What was traced of TLS, at the end of the handshake and of the connection. */
+  traced(trace: string | null): void;
   /** The handshake is done. */
   secured(): void;
   /** The handshake failed; `failed` follows. */
@@ -68,6 +70,7 @@ export class Conversation implements ConnectionOwner {
   #where = 'connecting';
   #awaited = 0;
   #timeout = 0;
+  #traced = false;
   #state: 'connecting' | 'talking' | 'handshake' | 'quitting' | 'over' = 'connecting';
 
   /**
@@ -129,6 +132,7 @@ export class Conversation implements ConnectionOwner {
 
   startTls(context: NativeContext, props: StartTlsProps): void {
     this.#state = 'handshake';
+    this.#traced = props.traceLimit > 0;
     try {
       this.wire.startTls('client', context, props);
     } catch (error) {
@@ -218,6 +222,7 @@ export class Conversation implements ConnectionOwner {
     if (this.#state !== 'handshake') {
       return;
     }
+    this.#tellTrace();
     if (error !== null) {
       this.#events.notSecured(error);
       this.#abort(deferred('handshake', '4.7.5', 'Cannot start TLS: handshake failure'));
@@ -274,5 +279,12 @@ export class Conversation implements ConnectionOwner {
     this.#state = 'over';
     this.wire.connection.owner = null;
     this.wire.connection.destroy();
+    this.#tellTrace();
+  }
+
+  #tellTrace(): void {
+    if (this.#traced) {
+      this.#events.traced(this.wire.connection.takeTrace());
+    }
   }
 }

@@ -9,11 +9,14 @@ import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import { clientTlsProps, createClientContext } from '../tls/contexts.js';
 import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
+import { ensureLibrary } from '../tls/library.js';
+import { checkKeyLogFile } from '../tls/probes.js';
 import type { TlsSnapshot } from '../snapshot.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
+  readonly keyLogFile?: string | undefined;
 }
 
 export class DeliveryService {
@@ -22,11 +25,12 @@ export class DeliveryService {
   readonly logFlags: LogFlags;
   readonly level: TlsLevel;
 
+  readonly #keyLogFile: string | undefined;
   #context: NativeContext | null = null;
   #contextTried = false;
   #tlsProps: { readonly key: string; readonly props: StartTlsProps | null } | null = null;
 
-  /** @throws TlsError `INVALID_PARAMETER` */
+  /** @throws TlsError `INVALID_PARAMETER`, `KEYLOG_FILE` */
   constructor(props: ServiceProps) {
     const { options, logger } = props;
     this.options = options;
@@ -37,6 +41,11 @@ export class DeliveryService {
     if (warning !== null) {
       logger.warn(warning);
     }
+    this.#keyLogFile = props.keyLogFile;
+    if (props.keyLogFile !== undefined) {
+      ensureLibrary(options.tls);
+      checkKeyLogFile(props.keyLogFile); // later a failure would only switch TLS off
+    }
   }
 
   /** Made with the first delivery that needs it; null when that fails, which is logged once. */
@@ -46,6 +55,7 @@ export class DeliveryService {
       try {
         this.#context = createClientContext(this.options.tls, {
           warn: (text) => this.logger.warn(text),
+          keyLogFile: this.#keyLogFile,
         });
       } catch (error) {
         this.#warnDisabled(error);
@@ -76,7 +86,11 @@ export class DeliveryService {
   #makeTlsProps(level: TlsLevel, host: string): StartTlsProps | null {
     try {
       const timeout = this.options.starttlsTimeout;
-      return clientTlsProps(this.options.tls, { level, host, nexthop: host, timeout });
+      return clientTlsProps(this.options.tls, {
+        ...{ level, host, nexthop: host, timeout },
+        trace: this.logFlags.trace,
+        warn: (text) => this.logger.warn(text),
+      });
     } catch (error) {
       this.#warnDisabled(error);
       return null;

@@ -8,6 +8,7 @@ import { addon } from '../addon.js';
 import '../dispatch.js';
 import type { TlsError } from '../errors.js';
 import { libraryProblems } from '../log/handshake.js';
+import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import type { TlsLevel } from '../tls/levels.js';
@@ -148,6 +149,10 @@ export class Session implements ConversationEvents {
   connected(): void {
     this.relay = this.#conversation.namaddrport;
     this.#hello.start();
+  }
+
+  traced(trace: string | null): void {
+    logTrace(this.#service.logger, this.#conversation.namaddrport, trace);
   }
 
   secured(): void {

@@ -23,6 +23,8 @@ export interface LogFlags {
   readonly sslDebug: boolean;
   readonly handshakeDump: boolean;
   readonly sessionDump: boolean;
+  /** What both sides say in a handshake, message by message, without secrets; in no numeric level. */
+  readonly trace: boolean;
 }
 
 type Flag = keyof LogFlags;
@@ -55,6 +57,7 @@ const words: ReadonlyMap<string, readonly Flag[]> = new Map([
   ['ssl-debug', ['sslDebug']],
   ['ssl-handshake-packet-dump', ['handshakeDump']],
   ['ssl-session-packet-dump', ['handshakeDump', 'sessionDump']],
+  ['trace', ['trace']],
 ]);
 
 /** Nothing is logged. */
@@ -69,11 +72,12 @@ export const noLogging: LogFlags = Object.freeze({
   sslDebug: false,
   handshakeDump: false,
   sessionDump: false,
+  trace: false,
 });
 
 export interface ParsedLoglevel {
   readonly flags: LogFlags;
-  /** For the log: an unknown word, or one without effect. */
+  /** For the log: an unknown word. */
   readonly warning: string | null;
 }
 
@@ -85,12 +89,7 @@ export interface ParsedLoglevel {
 export function parseLoglevel(value: number | string, parameter = 'tls_loglevel'): ParsedLoglevel {
   const text = String(value);
   const on = new Set<Flag>();
-  let warning: string | null = null;
   for (const word of text.split(/[\s,]+/)) {
-    if (word.toLowerCase() === 'trace') {
-      warning = `${parameter}: protocol traces are not available, "${word}" is ignored`;
-      continue;
-    }
     const flags = word === '' ? [] : words.get(word.toLowerCase());
     if (flags === undefined) {
       return { flags: noLogging, warning: `unknown ${parameter} value "${word}" in "${text}"` };
@@ -100,7 +99,7 @@ export function parseLoglevel(value: number | string, parameter = 'tls_loglevel'
     }
   }
   const entries = Object.keys(noLogging).map((flag) => [flag, on.has(flag as Flag)]);
-  return { flags: Object.freeze(Object.fromEntries(entries) as LogFlags), warning };
+  return { flags: Object.freeze(Object.fromEntries(entries) as LogFlags), warning: null };
 }
 
 /** `untrusted` is forced on where a credential has to be trusted. */

@@ -7,6 +7,7 @@ import type { ListenerOwner } from '../dispatch.js';
 import { TlsError } from '../errors.js';
 import { logHandshakeFailure } from '../log/handshake.js';
 import { logNotices } from '../log/notices.js';
+import { logTrace } from '../log/trace.js';
 import type { ListenProps, NativeConnection, NativeListener, NativeNotice } from '../native.js';
 import { plainAddress } from './client-view.js';
 import type { Service } from './service.js';
@@ -144,12 +145,14 @@ export class Listener implements ListenerOwner, SmtpdListener {
     address: string,
     _port: number,
     notices: readonly NativeNotice[] | null,
+    trace: string | null,
   ): void {
     const { logger, name, newSessions, connections } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     connections.remove(client);
     logger.info(`connect from ${namaddr}`);
+    logTrace(logger, namaddr, trace);
     logNotices(logger, notices, namaddr);
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
     const count = newSessions.add(client);

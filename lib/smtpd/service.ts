@@ -8,7 +8,7 @@ import type { NativeContext, StartTlsProps } from '../native.js';
 import type { Extension } from '../smtp/envelope.js';
 import { passwordMechanisms, type SaslMechanism } from '../smtp/sasl.js';
 import type { SniSource } from '../sni/source.js';
-import { createServerContext, serverTlsProps } from '../tls/contexts.js';
+import { createServerContext, serverTlsProps, sessionSettings } from '../tls/contexts.js';
 import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
 import type { ConnectionCount } from './connection-count.js';
 import type { SmtpdHandlers } from './handlers.js';
@@ -26,6 +26,7 @@ export interface ServiceProps {
   readonly sni: SniSource | null;
   /** As in master.cf; null for the default. */
   readonly name: string | null;
+  readonly keyLogFile?: string | undefined;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
   readonly newSessions: NewSessionRate;
@@ -69,6 +70,7 @@ export class Service {
   /** Clients that may send bare LFs. */
   readonly bareNewlineExclusions: NetworkList;
 
+  readonly #keyLogFile: string | undefined;
   readonly #authOnly: boolean;
   readonly #discarded: ReadonlySet<string>;
   readonly #calm: ResolvedSmtpd;
@@ -92,7 +94,8 @@ export class Service {
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     const flags = loglevel(options, props.logger);
     this.logFlags = this.mode.requireCert ? withUntrusted(flags) : flags;
-    this.tlsProps = handshakeLimits(options);
+    this.tlsProps = handshakeLimits(options, this.logFlags);
+    this.#keyLogFile = props.keyLogFile;
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
     this.greeting = greeting(options);
     this.#authOnly = options.tls.authOnly || this.mode.enforce;
@@ -116,6 +119,7 @@ export class Service {
         wrappermode: this.mode.wrappermode,
         warn: (text) => this.logger.warn(text),
         sni: this.sni,
+        keyLogFile: this.#keyLogFile,
       });
     }
   }
@@ -126,7 +130,7 @@ export class Service {
 
   set stress(stress: boolean) {
     this.options = stress ? this.#stressed : this.#calm;
-    this.tlsProps = handshakeLimits(this.options);
+    this.tlsProps = handshakeLimits(this.options, this.logFlags);
     this.greeting = greeting(this.options);
   }
 
@@ -217,10 +221,12 @@ function greeting({ banner }: ResolvedSmtpd): string {
 }
 
 /** Time for each wait, or, with deadlines, for the whole handshake. */
-function handshakeLimits({ starttlsTimeout, perRequestDeadline }: ResolvedSmtpd): StartTlsProps {
+function handshakeLimits(options: ResolvedSmtpd, { trace }: LogFlags): StartTlsProps {
+  const { starttlsTimeout, perRequestDeadline, tls } = options;
   return serverTlsProps({
     timeout: starttlsTimeout,
     deadline: perRequestDeadline ? starttlsTimeout : 0,
+    ...sessionSettings(tls, trace),
   });
 }
 

@@ -5,7 +5,8 @@ import { credentialLines } from '../log/credential.js';
 import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/handshake.js';
 import { logNotices } from '../log/notices.js';
 import { logReject } from '../log/reject.js';
-import type { NativeNotice } from '../native.js';
+import { logTrace } from '../log/trace.js';
+import type { NativeConnection, NativeNotice } from '../native.js';
 import type { Verb } from '../smtp/command.js';
 import type { ClientView } from './client-view.js';
 import type { CommandCount } from './command-count.js';
@@ -39,6 +40,13 @@ export class SessionLog {
   /** What there is to say about the server name, before the outcome. */
   tlsNotices(notices: readonly NativeNotice[] | null): void {
     logNotices(this.#service.logger, notices, this.#client.namaddr);
+  }
+
+  /** What was traced of TLS so far. */
+  trace(connection: NativeConnection): void {
+    if (this.#service.logFlags.trace) {
+      logTrace(this.#service.logger, this.#client.namaddr, connection.takeTrace());
+    }
   }
 
   /** The snapshot is only taken when somebody looks. */

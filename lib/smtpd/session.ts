@@ -87,6 +87,7 @@ export class Session implements ConnectionOwner {
     this.#state = 'open';
     this.#exchange.log.connected();
     if (this.#exchange.client.tlsActive) {
+      this.#exchange.log.trace(this.#wire.connection);
       this.#logNotices();
       this.#exchange.checkPeer();
     }
@@ -198,6 +199,7 @@ export class Session implements ConnectionOwner {
 
   onHandshake(error: TlsError | null): void {
     const { dialogue, log } = this.#exchange;
+    log.trace(this.#wire.connection);
     dialogue.endOfHandshake(error === null);
     this.#logNotices();
     if (error !== null) {
@@ -265,6 +267,7 @@ export class Session implements ConnectionOwner {
     this.#state = 'closed';
     this.#exchange.breakOff('', 'LOST_CONNECTION');
     const { dialogue, log, bareNewlines } = this.#exchange;
+    log.trace(this.#wire.connection);
     log.disconnected(dialogue.conduct.count, bareNewlines.noted);
     this.#wire.connection.owner = null;
     this.#ended(this);

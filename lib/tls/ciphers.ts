@@ -27,7 +27,7 @@ export function parseGrade(name: string, parameter = 'ciphers'): CipherGrade {
   if (grade === undefined) {
     throw new TlsError({
       code: 'INVALID_PARAMETER',
-      message: `${parameter}: invalid cipher grade "${name}"`,
+      message: `${parameter}: invalid cipher grade: "${name}"`,
       suggestion: 'use high, medium or null',
     });
   }
@@ -61,7 +61,7 @@ export function splitExclusions(
   if (wrong !== undefined) {
     throw new TlsError({
       code: 'INVALID_PARAMETER',
-      message: `${parameter}: invalid exclusion "${wrong}"`,
+      message: `${parameter}: invalid unary '!+-@' in cipher exclusion: ${wrong}`,
       suggestion: 'give the cipher names alone, without "!", "+", "-" or "@"',
     });
   }

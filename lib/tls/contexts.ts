@@ -27,11 +27,10 @@ import {
   type TlsLevel,
 } from './levels.js';
 import { ensureLibrary } from './library.js';
+import { libraryOptions } from './library-options.js';
 import type { ResolvedSmtpdTls, ResolvedSmtpTls } from './options.js';
+import { groupSupported, settableProtocols, usableDhFile } from './probes.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
-
-/** SSL_OP_CIPHER_SERVER_PREFERENCE */
-const serverPreference = 1n << 22n;
 
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
 const excludeSslv3 = 1;
@@ -45,6 +44,8 @@ export interface ServerContextProps {
   readonly warn?: (text: string) => void;
   /** Chains of server names; null: names are neither looked up nor acknowledged. */
   readonly sni?: ServerNames | null;
+  /** Where the sessions' secrets are written, in the NSS format; absent: nowhere. */
+  readonly keyLogFile?: string | undefined;
 }
 
 /** Who knows the chains of server names: a native cache, and whom to ask for what is not in it. */
@@ -78,8 +79,9 @@ export function createServerContext(
     });
   }
   const context = addon.createContext({
-    ...commonProps(options, chains, props.warn),
+    ...commonProps('server', options, chains, props),
     ...serverNameProps(props.sni ?? null),
+    dhFile: usableDhFile(options.dh1024ParamFile, (text) => props.warn?.(text)),
     role: 'server',
     service: props.service,
     protocols: mode.enforce
@@ -87,7 +89,6 @@ export function createServerContext(
       : parseProtocols(options.protocols, 'smtpd_tls_protocols'),
     securityLevel: mode.requireCert ? 1 : 0,
     cipherList: serverCipherList(options, mode, baseLists(options)),
-    optionsOn: options.preemptCipherlist ? serverPreference : 0n,
     askClientCert: mode.askCert,
     requireClientCert: mode.requireCert,
     trustServerCcerts: mode.askCert && options.trustServerCcerts,
@@ -118,7 +119,7 @@ function ccertWarnings(mode: ServerTlsMode, reqCcert: boolean, haveCert: boolean
   ];
 }
 
-export interface ServerSessionProps {
+export interface ServerSessionProps extends Partial<SessionSettings> {
   /** Milliseconds for each wait of the handshake; 0: none. */
   readonly timeout: number;
   /** Milliseconds for the whole handshake; 0: none. */
@@ -128,12 +129,27 @@ export interface ServerSessionProps {
 /** What `startTls` wants on a server: all but the time limits is in the context. */
 export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
   return {
+    ...plainSession,
+    ...props,
     sni: null,
     cipherList: null,
     securityLevel: -1,
     protocols: anyProtocols,
-    timeout: props.timeout,
     deadline: props.deadline ?? 0,
+  };
+}
+
+/** What a session has of the options, beside the context. */
+export type SessionSettings = Pick<StartTlsProps, 'traceLimit' | 'traceRate' | 'fastShutdown'>;
+
+const plainSession: SessionSettings = { traceLimit: 0, traceRate: 0, fastShutdown: true };
+
+/** @param trace the loglevel wants one */
+export function sessionSettings(options: CommonOptions, trace: boolean): SessionSettings {
+  return {
+    traceLimit: trace ? options.traceSizeLimit : 0,
+    traceRate: options.traceRateLimit,
+    fastShutdown: options.fastShutdownEnable,
   };
 }
 
@@ -144,18 +160,17 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
  */
 export function createClientContext(
   options: ResolvedSmtpTls,
-  props: { readonly service?: string; readonly warn?: (text: string) => void } = {},
+  props: Partial<Omit<ServerContextProps, 'wrappermode'>> = {},
 ): NativeContext {
   ensureLibrary(options);
   return addon.createContext({
-    ...commonProps(options, loadChains(options.chainFiles), props.warn),
-    role: 'client',
+    ...commonProps('client', options, loadChains(options.chainFiles), props),
     service: props.service ?? 'smtp',
     protocols: anyProtocols,
     securityLevel: 0,
     // A session whose level wants this very list has nothing to set.
     cipherList: clientCipherList(options, options.securityLevel, baseLists(options)),
-    optionsOn: 0n,
+    dhFile: null,
     askClientCert: false,
     requireClientCert: false,
     trustServerCcerts: false,
@@ -186,6 +201,10 @@ export interface ClientSessionProps {
   /** Milliseconds for the whole handshake; 0: none. */
   readonly deadline?: number;
   readonly policy?: ClientSessionPolicy;
+  /** The loglevel wants a trace. */
+  readonly trace?: boolean;
+  /** Gets warnings that do not stop TLS. */
+  readonly warn?: (text: string) => void;
 }
 
 /** What `startTls` wants for one session of a client. @throws TlsError `INVALID_PARAMETER` */
@@ -197,8 +216,11 @@ export function clientTlsProps(
   const spec =
     policy.protocols ??
     (mustEncrypt(session.level) ? options.mandatoryProtocols : options.protocols);
-  const protocols = parseProtocols(spec, 'smtp_tls_protocols');
+  const protocols = settableProtocols(parseProtocols(spec, 'smtp_tls_protocols'), (text) =>
+    session.warn?.(text),
+  );
   return {
+    ...sessionSettings(options, session.trace ?? false),
     sni: serverName(policy.servername ?? options.servername, session),
     cipherList: clientCipherList(options, session.level, baseLists(options), policy),
     securityLevel: mustMatch(session.level) ? 1 : 0,
@@ -222,12 +244,11 @@ type CommonOptions = ResolvedSmtpdTls | ResolvedSmtpTls;
 
 type CommonProps = Omit<
   NativeContextProps,
-  | 'role'
   | 'service'
   | 'protocols'
   | 'securityLevel'
   | 'cipherList'
-  | 'optionsOn'
+  | 'dhFile'
   | 'askClientCert'
   | 'requireClientCert'
   | 'trustServerCcerts'
@@ -236,21 +257,26 @@ type CommonProps = Omit<
 >;
 
 function commonProps(
+  role: NativeContextProps['role'],
   options: CommonOptions,
   chains: NativeChains | null,
-  warn: ((text: string) => void) | undefined,
+  { warn, keyLogFile }: Pick<ServerContextProps, 'warn' | 'keyLogFile'>,
 ): CommonProps {
-  const { groups, warning } = groupList(
-    options.eecdhAutoCurves,
-    options.ffdheAutoGroups,
-    groupSupported,
-  );
-  if (warning !== null) {
-    warn?.(warning);
+  const { eecdhAutoCurves, ffdheAutoGroups } = options;
+  const { groups, warnings } = groupList(eecdhAutoCurves, ffdheAutoGroups, groupSupported);
+  const bits = libraryOptions(options, role);
+  for (const text of [...warnings, ...bits.warnings]) {
+    warn?.(text);
+  }
+  if (keyLogFile !== undefined) {
+    warn?.(`TLS session keys are written to ${keyLogFile}: who reads it can decrypt the sessions`);
   }
   return {
+    role,
     groups,
-    optionsOff: 0n,
+    keyLogFile: keyLogFile ?? null,
+    optionsOn: bits.on,
+    optionsOff: bits.off,
     chains,
     enableRpk: options.enableRpk,
     caFile: emptyIsNull(options.CAfile),
@@ -279,42 +305,3 @@ function baseLists(options: CommonOptions): CipherBaseLists {
 function emptyIsNull(text: string): string | null {
   return text === '' ? null : text;
 }
-
-/** Tries one list element on a context of its own. */
-function groupSupported(element: string): boolean {
-  try {
-    addon.createContext({ ...bareContext, groups: element });
-    return true;
-  } catch (error) {
-    if (error instanceof TlsError && error.code === 'BAD_GROUPS') {
-      return false;
-    }
-    throw error;
-  }
-}
-
-const bareContext: NativeContextProps = {
-  role: 'client',
-  service: '',
-  protocols: anyProtocols,
-  securityLevel: 0,
-  cipherList: null,
-  groups: null,
-  optionsOn: 0n,
-  optionsOff: 0n,
-  chains: null,
-  askClientCert: false,
-  requireClientCert: false,
-  enableRpk: false,
-  trustServerCcerts: false,
-  caFile: null,
-  caPath: null,
-  appendDefaultCa: false,
-  verifyDepth: 9,
-  digest: 'sha256',
-  ask: [],
-  keyPrefix: null,
-  tickets: false,
-  acknowledgeSni: false,
-  sniCache: null,
-};

@@ -30,6 +30,14 @@ export interface TlsLibraryOptions {
   readonly eecdhAutoCurves?: readonly string[];
   /** `tls_ffdhe_auto_groups`: finite-field groups, appended to `eecdhAutoCurves`. */
   readonly ffdheAutoGroups?: readonly string[];
+  /** `tls_disable_workarounds`: names or hexadecimal bits of work-arounds for bugs of others to switch off. */
+  readonly disableWorkarounds?: string;
+  /** `tls_ssl_options`: names or hexadecimal bits of further options of the library. */
+  readonly sslOptions?: string;
+  /** `tls_fast_shutdown_enable`: our end of the connection does not wait for the peer's close-notify. */
+  readonly fastShutdownEnable?: boolean;
+  /** `tls_trace_rate_limit`: protocol traces in a minute, all engines of the process together; 0 for no limit. */
+  readonly traceRateLimit?: number;
   /** `tls_preempt_cipherlist`: the server's order of ciphers wins. */
   readonly preemptCipherlist?: boolean;
   /** `tls_append_default_CA`: also trust the library's default roots; only beside `CAfile` or `CApath`. */
@@ -67,6 +75,10 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions {
   readonly excludeCiphers?: readonly string[];
   /** `smtpd_tls_mandatory_exclude_ciphers`: in addition where TLS is mandatory. */
   readonly mandatoryExcludeCiphers?: readonly string[];
+  /** `smtpd_tls_dh1024_param_file`: PEM file of Diffie-Hellman parameters; empty (default) or `auto`: the library's. */
+  readonly dh1024ParamFile?: string;
+  /** `smtpd_tls_trace_size_limit`: largest protocol trace of a session in bytes, with `trace` in `loglevel`; 0 for none. */
+  readonly traceSizeLimit?: number;
   /** `smtpd_tls_received_header`: TLS details in the Received: header. */
   readonly receivedHeader?: boolean;
   /** `smtpd_tls_fingerprint_digest`: digest of fingerprints. */
@@ -110,6 +122,8 @@ export interface SmtpTlsOptions extends TlsLibraryOptions {
   readonly excludeCiphers?: readonly string[];
   /** `smtp_tls_mandatory_exclude_ciphers`: in addition above `may`. */
   readonly mandatoryExcludeCiphers?: readonly string[];
+  /** `smtp_tls_trace_size_limit`: largest protocol trace of a session in bytes, with `trace` in `loglevel`; 0 for none. */
+  readonly traceSizeLimit?: number;
   /** `smtp_tls_fingerprint_digest`: digest of fingerprints. */
   readonly fingerprintDigest?: string;
   /** `smtp_tls_CAfile`: file of roots for server certificates. */

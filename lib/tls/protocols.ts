@@ -2,7 +2,8 @@
  * Protocol specifications (`smtpd_tls_protocols` and its relatives): `>=TLSv1.2`, `!SSLv3, !TLSv1`, `TLSv1.2 TLSv1.3`.
  *
  * Both of Postfix's syntaxes: bounds (`>=X`, `<=X`, the last of each wins) and names with `!` to exclude. Once a name
- * stands without `!`, every protocol that is not named is excluded. One wrong word makes the whole list wrong.
+ * stands without `!`, every protocol that is not named is excluded. One wrong word makes the whole list wrong. `SSLv2`
+ * is a name that says nothing, with `!` and without: the library has it no more.
  */
 import { TlsError } from '../errors.js';
 import type { NativeProtocols } from '../native.js';
@@ -23,7 +24,7 @@ const protocols: readonly Protocol[] = [
   { name: 'TLSv1.3', version: 0x0304, bit: 16 },
 ];
 
-/** Named in old configurations, gone from every supported library: excluding it changes nothing. */
+/** Named in old configurations, gone from every supported library. */
 const sslv2 = 'sslv2';
 
 const largestInt = 0x7fffffff;
@@ -49,7 +50,6 @@ export function parseProtocols(spec: string, parameter = 'protocols'): NativePro
   let ceiling = 0;
   let include = 0;
   let exclude = 0;
-  let named = false;
   for (const token of tokens) {
     if (token.startsWith('>=')) {
       floor = parseVersion(token.slice(2)) ?? refuse(parameter, spec, token);
@@ -59,10 +59,9 @@ export function parseProtocols(spec: string, parameter = 'protocols'): NativePro
       exclude |= protocolBit(token.slice(1)) ?? refuse(parameter, spec, token);
     } else {
       include |= protocolBit(token) ?? refuse(parameter, spec, token);
-      named = true;
     }
   }
-  return { floor, ceiling, exclude: named ? exclude | (allBits & ~include) : exclude };
+  return { floor, ceiling, exclude: include === 0 ? exclude : exclude | (allBits & ~include) };
 }
 
 const allBits = protocols.reduce((bits, protocol) => bits | protocol.bit, 0);
@@ -94,7 +93,7 @@ function parseVersion(text: string): number | null {
 function refuse(parameter: string, spec: string, token: string): never {
   throw new TlsError({
     code: 'INVALID_PARAMETER',
-    message: `${parameter}: invalid TLS protocol list "${spec}": "${token}"`,
-    suggestion: `write a range such as ">=TLSv1.2" or names such as "!TLSv1.1" (${protocols.map((p) => p.name).join(', ')})`,
+    message: `${parameter}: Invalid TLS protocol list "${spec}"`,
+    suggestion: `"${token}" is no protocol: write a range such as ">=TLSv1.2" or names such as "!TLSv1.1" (${protocols.map((p) => p.name).join(', ')})`,
   });
 }

@@ -27,6 +27,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::snapshot>("snapshot"),
                       method_of<&Connection::take_notices>("takeNotices"),
                       method_of<&Connection::claims>("claims"),
+                      method_of<&Connection::take_trace>("takeTrace"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
                       value_of("open", Napi::Boolean::New(env, true)),
@@ -272,6 +273,7 @@ void Connection::close_fd()
     reading_ = false;
     drop_pending();
     environment_->poller()->remove(this);
+    keep_trace();
     glue_conn_free(std::exchange(conn_, nullptr));
 }
 

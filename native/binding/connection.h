@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include <napi.h>
 
@@ -60,6 +61,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value snapshot(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value take_notices(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value claims(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value take_trace(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_timeout(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_deadline(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_bytes_read(Napi::Env env, const Napi::CallbackInfo &info);
@@ -96,6 +98,7 @@ class Connection final : public ObjectWrap<Connection>,
     /* ---- the end */
     bool require(State state, const char *what);
     void set_closed();
+    void keep_trace();
     void close_fd();
     void close_later(std::unique_ptr<glue_error> error);
     void close_now(const glue_error *error);
@@ -117,6 +120,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_ref pending_ = nullptr; /* the array being written */
     size_t pending_offset_ = 0;
     napi_ref snapshot_ = nullptr;
+    std::string trace_; /* what is left of a connection that is gone */
     std::unique_ptr<glue_error> close_error_;
     glue_notice *notices_ = nullptr; /* owned; of a failed handshake */
 

@@ -55,6 +55,7 @@ void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
     Napi::Env env = environment_->env();
     if (handshake->error != nullptr) {
         Environment *environment = environment_;
+        trace_ = std::move(handshake->trace);
         set_closed();
         notices_ = std::exchange(handshake->notices, nullptr);
         Napi::Object self = object();
@@ -67,6 +68,23 @@ void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
     state_ = State::open;
     arm();
     environment_->call(Callback::on_handshake, {object(), env.Null()});
+}
+
+/* The trace outlives the connection: how it ended is what one wants to see. */
+void Connection::keep_trace()
+{
+    size_t length;
+    const char *text = conn_ == nullptr ? nullptr : glue_conn_trace(conn_, &length);
+    if (text != nullptr) {
+        trace_.append(text, length);
+    }
+}
+
+napi_value Connection::take_trace(Napi::Env env, const Napi::CallbackInfo &)
+{
+    keep_trace();
+    std::string text = std::exchange(trace_, std::string());
+    return text.empty() ? env.Null() : Napi::String::New(env, text);
 }
 
 napi_value Connection::snapshot(Napi::Env env, const Napi::CallbackInfo &)

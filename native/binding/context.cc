@@ -11,7 +11,8 @@ namespace mxtls {
 
 namespace {
 
-constexpr int64_t kMaxVersion = 0xffff;
+constexpr int64_t kMaxVersion = INT32_MAX; /* Postfix takes any number that fits */
+constexpr int64_t kMaxTrace = INT32_MAX;
 
 glue_protocols read_protocols(Environment *environment, Napi::Value value)
 {
@@ -197,12 +198,16 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     std::string ca_file = fields.text_or_null("caFile");
     std::string ca_path = fields.text_or_null("caPath");
     std::string digest = fields.text_or_null("digest");
+    std::string dh_file = fields.text_or_null("dhFile");
+    std::string keylog_file = fields.text_or_null("keyLogFile");
     glue_context_props props = {};
     props.role = role == "client" ? GLUE_CLIENT : GLUE_SERVER;
     props.service = service.c_str();
     props.security_level = static_cast<int>(fields.integer("securityLevel", 0, 5));
     props.cipher_list = null_if_empty(cipher_list);
     props.groups = null_if_empty(groups);
+    props.dh_file = null_if_empty(dh_file);
+    props.keylog_file = null_if_empty(keylog_file);
     props.options_on = fields.bits("optionsOn");
     props.options_off = fields.bits("optionsOff");
     props.chains = read_chains(&fields);
@@ -248,6 +253,9 @@ std::shared_ptr<const TlsStart> Context::start(Environment *environment, Napi::V
     start->security_level = static_cast<int>(fields.integer("securityLevel", -1, 5));
     start->timeout_ms = static_cast<uint64_t>(fields.integer("timeout", 0, kMaxMs));
     start->deadline_ms = static_cast<uint64_t>(fields.integer("deadline", 0, kMaxMs));
+    start->trace_limit = static_cast<size_t>(fields.integer("traceLimit", 0, kMaxTrace));
+    start->trace_rate = static_cast<unsigned>(fields.integer("traceRate", 0, INT32_MAX));
+    start->slow_shutdown = !fields.boolean("fastShutdown");
     if (!fields.ok()) {
         return nullptr;
     }

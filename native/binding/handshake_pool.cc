@@ -100,8 +100,9 @@ void Handshake::step()
 {
     glue_error err;
     if (!started_) {
-        glue_tls_props props = {start->sni.c_str(), start->cipher_list.c_str(),
-                                start->security_level, start->protocols};
+        glue_tls_props props = {
+            start->sni.c_str(), start->cipher_list.c_str(), start->security_level, start->protocols,
+            start->trace_limit, start->trace_rate,          start->slow_shutdown};
         if (glue_conn_start_tls(conn, start->context, &props, &err) != GLUE_OK) {
             error = std::make_unique<glue_error>(err);
             fail();
@@ -143,6 +144,10 @@ void Handshake::fail()
 {
     loop_->poller_->remove(this); /* before the fd is closed */
     notices = glue_conn_take_notices(conn);
+    size_t length;
+    if (const char *text = glue_conn_trace(conn, &length)) {
+        trace.assign(text, length);
+    }
     glue_conn_free(conn);
     conn = nullptr;
     loop_->finished(this);

@@ -43,6 +43,9 @@ struct TlsStart {
     glue_protocols protocols = {-1, -1, 0};
     uint64_t timeout_ms = 0;  /* each wait; 0: none */
     uint64_t deadline_ms = 0; /* the whole handshake; 0: none */
+    size_t trace_limit = 0;   /* bytes; 0: no trace */
+    unsigned trace_rate = 0;  /* traces a minute; 0: any number */
+    bool slow_shutdown = false;
 };
 
 class Mailbox;
@@ -79,6 +82,7 @@ class Handshake final : public Watch {
     uint64_t id = 0;                   /* for cancel() and answer() */
     std::unique_ptr<glue_error> error; /* set after a failure */
     glue_notice *notices = nullptr;    /* owned; of a failed connection: it is gone itself */
+    std::string trace;                 /* after a failure: what the connection had of it */
 
     void on_ready(uint32_t events) override;
     void on_expired() override;

@@ -20,6 +20,11 @@ constexpr int kAcceptBatch = 64;
 constexpr uint64_t kAcceptPauseMs = 100; /* after EMFILE and the like */
 constexpr uint64_t kTellEveryMs = 1000;  /* about those turned away */
 
+Napi::Value text_or_null(Napi::Env env, const std::string &text)
+{
+    return text.empty() ? env.Null() : Napi::String::New(env, text);
+}
+
 } // namespace
 
 Napi::Function Listener::define_class(Napi::Env env)
@@ -250,7 +255,8 @@ void Listener::handshake_done(std::unique_ptr<Handshake> handshake)
         environment_->call(Callback::on_handshake_failure,
                            {object(), environment_->error_object(*handshake->error),
                             Napi::String::New(env, address), Napi::Number::New(env, port),
-                            notices_to_value(env, handshake->notices)});
+                            notices_to_value(env, handshake->notices),
+                            text_or_null(env, handshake->trace)});
     }
     leave_if_done();
 }

@@ -38,6 +38,8 @@ const context = addon.createContext({
   securityLevel: 0,
   cipherList: null,
   groups: options.groups,
+  dhFile: null,
+  keyLogFile: null,
   optionsOn: 0n,
   optionsOff: 0n,
   chains: addon.loadChains([options.chain]),
@@ -75,6 +77,9 @@ const listener = addon.listen({
     protocols: LEAVE,
     timeout: IDLE_LIMIT_MS,
     deadline: IDLE_LIMIT_MS,
+    traceLimit: 0,
+    traceRate: 0,
+    fastShutdown: true,
   },
 });
 control(listener.port, options);

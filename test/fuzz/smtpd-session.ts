@@ -69,6 +69,10 @@ class Pipe implements NativeConnection {
   claims(): null {
     return null;
   }
+  takeTrace(): null {
+    return null;
+  }
+
   snapshot(): null {
     return null;
   }

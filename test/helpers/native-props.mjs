@@ -9,6 +9,8 @@ export const plainContext = {
   securityLevel: 0,
   cipherList: null,
   groups: null,
+  dhFile: null,
+  keyLogFile: null,
   optionsOn: 0n,
   optionsOff: 0n,
   chains: null,
@@ -35,6 +37,9 @@ export const plainTls = {
   protocols: any,
   timeout: 20000,
   deadline: 20000,
+  traceLimit: 0,
+  traceRate: 0,
+  fastShutdown: true,
 };
 
 export const anyPort = {

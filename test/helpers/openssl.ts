@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 interface Found {
   readonly bin: string | null;
+  readonly include: string;
   readonly version: string;
 }
 
@@ -21,6 +22,11 @@ function find(): Found {
 /** Path of the program; the one on PATH where the library brought none. */
 export function opensslProgram(): string {
   return find().bin ?? 'openssl';
+}
+
+/** Folder of its headers. */
+export function opensslInclude(): string {
+  return find().include;
 }
 
 /** Version of the library. */

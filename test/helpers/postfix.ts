@@ -64,6 +64,11 @@ export interface PostfixOptions {
   readonly files?: Readonly<Record<string, string>>;
 }
 
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
 export class Postfix {
   readonly address: string;
   readonly port: number;
@@ -76,17 +81,17 @@ export class Postfix {
   #end: () => void = () => undefined;
   #ended: Promise<void> = Promise.resolve();
 
-  private constructor(address: string, port: number) {
+  private constructor({ address, port }: Place) {
     this.address = address;
     this.port = port;
   }
 
   static async start(options: PostfixOptions): Promise<Postfix> {
-    const { address, port } = await freePlace();
-    const postfix = new Postfix(address, port);
+    const place = await freePlace();
+    const postfix = new Postfix(place);
     try {
       const names = Object.keys(options.smtpds ?? {});
-      const ports = await freePorts(address, names.length);
+      const ports = await freePorts(place.address, names.length);
       for (const [i, name] of names.entries()) {
         postfix.#ports.set(name, ports[i] ?? 0);
       }
@@ -107,6 +112,11 @@ export class Postfix {
   /** The port of one of `smtpds`. */
   portOf(name: string): number {
     return this.#ports.get(name) ?? 0;
+  }
+
+  /** Where one of `smtpds` listens. */
+  placeOf(name: string): Place {
+    return { address: this.address, port: this.portOf(name) };
   }
 
   /** Hands a message to sendmail(1). */
@@ -230,7 +240,7 @@ function smtpdService(place: string, parameters: Readonly<Record<string, string>
 }
 
 /** A loopback address chosen by chance, and a port there chosen by the kernel. */
-async function freePlace(): Promise<{ readonly address: string; readonly port: number }> {
+async function freePlace(): Promise<Place> {
   const byte = (): number => 2 + Math.floor(Math.random() * 250);
   const address = `127.${byte()}.${byte()}.${byte()}`;
   const [port = 0] = await freePorts(address, 1);

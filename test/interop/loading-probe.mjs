@@ -28,13 +28,21 @@ function nodeGroup() {
 const anyProtocols = { floor: 0, ceiling: 0, exclude: 0 };
 const session = {
   ...{ sni: null, cipherList: null, securityLevel: -1, timeout: 5000, deadline: 10_000 },
+  ...{ traceLimit: 0, traceRate: 0, fastShutdown: true },
   protocols: { floor: -1, ceiling: -1, exclude: 0 },
 };
 
 function context(role, chains) {
   return addon.createContext({
     ...{ role, chains, service: 'probe', protocols: anyProtocols, securityLevel: 0 },
-    ...{ cipherList: null, groups: null, optionsOn: 0n, optionsOff: 0n },
+    ...{
+      cipherList: null,
+      groups: null,
+      dhFile: null,
+      keyLogFile: null,
+      optionsOn: 0n,
+      optionsOff: 0n,
+    },
     ...{ askClientCert: false, requireClientCert: false, enableRpk: false, caFile: null },
     trustServerCcerts: false,
     ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },

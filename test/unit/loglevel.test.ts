@@ -21,6 +21,7 @@ test.each([
   ['1, certmatch untrusted', ['certmatch', 'summary', 'untrusted']],
   ['ssl-session-packet-dump', ['handshakeDump', 'sessionDump']],
   ['0, peercert', ['peercert']],
+  ['1, Trace', ['summary', 'trace']],
 ])('loglevel %s', (value, flags) => {
   expect(parseLoglevel(value)).toMatchObject({ warning: null });
   expect(on(parseLoglevel(value).flags)).toEqual(flags);
@@ -30,12 +31,6 @@ test.each(['1, vebrose', '10', '-1'])('"%s" is no logging at all, with a warning
   const { flags, warning } = parseLoglevel(value, 'smtp_tls_loglevel');
   expect(on(flags)).toEqual([]);
   expect(warning).toMatch(/^unknown smtp_tls_loglevel value "/);
-});
-
-test('a trace is not available, and says so', () => {
-  const { flags, warning } = parseLoglevel('1 trace');
-  expect(on(flags)).toEqual(['summary']);
-  expect(warning).toContain('"trace" is ignored');
 });
 
 test('untrusted is forced on beside the other flags', () => {

@@ -101,6 +101,10 @@ const libraryFields = {
   appendDefaultCA: true,
   serverSniMaps: true,
   trustServerCcerts: true,
+  disableWorkarounds: true,
+  sslOptions: true,
+  fastShutdownEnable: true,
+  traceRateLimit: true,
 } as const;
 
 const roleFields = {
@@ -108,6 +112,7 @@ const roleFields = {
   chainFiles: true,
   wrappermode: true,
   loglevel: true,
+  traceSizeLimit: true,
   protocols: true,
   mandatoryProtocols: true,
   ciphers: true,
@@ -125,6 +130,7 @@ const smtpdTlsFields: Record<keyof SmtpdTlsOptions, true> = {
   ...roleFields,
   authOnly: true,
   receivedHeader: true,
+  dh1024ParamFile: true,
   askCcert: true,
   reqCcert: true,
   ccertVerifydepth: true,
@@ -221,9 +227,13 @@ test.each([
   ['smtpd_recipient_limit', '12a', /write a whole number/],
   ['smtpd_tls_security_level', 'dane', /^smtpd_tls_security_level: invalid TLS level "dane"/],
   ['smtp_tls_security_level', 'must', /invalid TLS level "must"/],
-  ['smtpd_tls_ciphers', 'ultra', /^smtpd_tls_ciphers: invalid cipher grade "ultra"/],
-  ['smtpd_tls_exclude_ciphers', '!RC4', /^smtpd_tls_exclude_ciphers: invalid exclusion "!RC4"/],
-  ['smtpd_tls_protocols', 'TLS1.2', /^smtpd_tls_protocols: invalid TLS protocol list "TLS1.2"/],
+  ['smtpd_tls_ciphers', 'ultra', /^smtpd_tls_ciphers: invalid cipher grade: "ultra"/],
+  [
+    'smtpd_tls_exclude_ciphers',
+    '!RC4',
+    /^smtpd_tls_exclude_ciphers: invalid unary '!\+-@' in cipher exclusion: !RC4/,
+  ],
+  ['smtpd_tls_protocols', 'TLS1.2', /^smtpd_tls_protocols: Invalid TLS protocol list "TLS1.2"/],
   ['tls_config_file', ' ', /^tls_config_file must not be empty/],
   ['smtpd_banner', 'a\r\n250 b', /^smtpd_banner contains a control character/],
   [

@@ -13,7 +13,8 @@ test.each([
   ['!tlsV1.1', 0, 0, 4],
   ['TLSv1.2 TLSv1.3', 0, 0, 1 | 2 | 4],
   ['TLSv1.2 !TLSv1.2', 0, 0, 31],
-  ['SSLv2', 0, 0, 31],
+  ['SSLv2', 0, 0, 0],
+  ['SSLv2 TLSv1.2', 0, 0, 1 | 2 | 4 | 16],
   ['>=TLSv1.2 !TLSv1.3', 0x303, 0, 16],
   ['>=7fffffff', 0x7fffffff, 0, 0],
 ])('"%s" is floor %i, ceiling %i, exclude %i', (spec, floor, ceiling, exclude) => {
@@ -41,6 +42,6 @@ test.each([
 
 test('the error names the parameter, the list and the word', () => {
   expect(() => parseProtocols('>=TLSv1.2 !foo', 'smtp_tls_protocols')).toThrow(
-    /^smtp_tls_protocols: invalid TLS protocol list ">=TLSv1.2 !foo": "!foo"; write a range/,
+    /^smtp_tls_protocols: Invalid TLS protocol list ">=TLSv1.2 !foo"; "!foo" is no protocol: write a range/,
   );
 });

@@ -82,7 +82,7 @@ describe('EXTERNAL', () => {
   test('a NUL, what is no base64, and * end it', () => {
     const begin = (text: string) => new SaslExchange('EXTERNAL').begin(text);
     expect(begin(base64('a\0b'))).toEqual({ refused: 'malformed' });
-    expect(begin('!')).toEqual({ refused: 'malformed' });
+    expect(begin('!')).toEqual({ refused: 'base64' });
     expect(begin('*')).toEqual({ refused: 'aborted' });
   });
 });
