@@ -9,6 +9,7 @@
 export { adoptSocket } from './adopt.js';
 export * from './client.js';
 export type {
+  LegacyChainOptions,
   Loglevel,
   SmtpdParameters,
   SmtpdTlsOptions,
@@ -37,6 +38,8 @@ export {
   formatDelay,
 } from './log/delivery.js';
 export {
+  type CertificateExpiringEvent,
+  type CertificatesReloadEvent,
   type DeliveryEvent,
   type Direction,
   type EventName,
@@ -60,6 +63,7 @@ export type {
   NativeContext,
   NativeErrorInfo,
   NativeProtocols,
+  OwnCertificate,
   StartTlsProps,
 } from './native.js';
 export * from './server.js';
@@ -78,6 +82,7 @@ export type {
 } from './smtpd/handlers.js';
 export type { SmtpdListener, SmtpdListenOptions } from './smtpd/listener.js';
 export type { Role } from './start-tls.js';
+export type { CertificateOptions } from './tls/chains.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';
 export {

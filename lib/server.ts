@@ -7,7 +7,9 @@
 import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
 import type { ResolvedSmtpd, SmtpdParameters } from './config/options.js';
 import { TlsError } from './errors.js';
+import { chainReport } from './log/certificates.js';
 import { engineLogger, type Logger } from './log/logger.js';
+import type { NativeChains, OwnCertificate } from './native.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
 import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
@@ -16,8 +18,15 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { ChainKeeper } from './tls/chain-keeper.js';
+import {
+  type CertificateOptions,
+  certificateOptionNames,
+  certificateOptions,
+} from './tls/chains.js';
+import { ensureLibrary } from './tls/library.js';
 
-export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
+export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers, CertificateOptions {
   /** Default: standard error. */
   readonly logger?: Logger;
   /**
@@ -27,7 +36,11 @@ export interface SmtpdOptions extends SmtpdParameters, SmtpdHandlers {
   readonly underStress?: Omit<SmtpdParameters, 'tls'>;
 }
 
-const ownFields: readonly string[] = [...handlerNames, 'logger', 'underStress'];
+const ownFields: readonly string[] = [
+  ...handlerNames,
+  ...['logger', 'underStress'],
+  ...certificateOptionNames,
+];
 
 export class Smtpd {
   readonly #options: ResolvedSmtpd;
@@ -38,6 +51,7 @@ export class Smtpd {
   readonly #sessions = new Set<Session>();
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
+  readonly #keeper: ChainKeeper;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
@@ -49,11 +63,36 @@ export class Smtpd {
     this.#newSessions = newSessionRate(this.#options);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
+    this.#keeper = new ChainKeeper({
+      engine: 'smtpd',
+      files: this.#options.tls,
+      care: certificateOptions(options),
+      report: chainReport('smtpd', this.#logger),
+      prepare: (chains) => this.#renew(chains),
+    });
   }
 
   /** Clients that are connected. */
   get connections(): number {
     return this.#sessions.size;
+  }
+
+  /** The certificates in service, their issuers among them; empty before the first listener with TLS. */
+  get certificates(): readonly OwnCertificate[] {
+    return this.#keeper.certificates;
+  }
+
+  /**
+   * Loads keys and certificates anew, and the files of CAs with them. New connections get the new ones on all
+   * listeners, those that there are end on the old ones. Happens by itself when the files change, see
+   * `chainFilesCheckInterval`.
+   *
+   * @returns what is in service now; empty when the options name no file
+   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`: the former ones stay in service, and the log says so
+   */
+  async reload(): Promise<readonly OwnCertificate[]> {
+    ensureLibrary(this.#options.tls);
+    return this.#keeper.reload();
   }
 
   /**
@@ -72,13 +111,19 @@ export class Smtpd {
       newSessions: this.#newSessions,
       wrappermode: where.wrappermode ?? this.#options.tls.wrappermode,
     });
-    service.loadContext();
+    if (service.mode.use) {
+      ensureLibrary(this.#options.tls);
+      service.context = service.makeContext(this.#keeper.chains());
+    }
     const listener = new Listener(service, where, {
       opened: (session) => this.#sessions.add(session),
       ended: (session) => this.#ended(session),
-      closed: (gone) => this.#listeners.delete(gone),
+      closed: (gone) => this.#closed(gone),
     });
     this.#listeners.add(listener);
+    if (service.mode.use) {
+      this.#keeper.start();
+    }
     return listener;
   }
 
@@ -115,6 +160,24 @@ export class Smtpd {
     }
     if (this.#sessions.size > 0) {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
+    }
+  }
+
+  #renew(chains: NativeChains): () => void {
+    const commits = [...this.#listeners]
+      .filter((listener) => listener.usesTls)
+      .map((listener) => listener.renew(chains));
+    return () => {
+      for (const commit of commits) {
+        commit();
+      }
+    };
+  }
+
+  #closed(listener: Listener): void {
+    this.#listeners.delete(listener);
+    if (![...this.#listeners].some(({ usesTls }) => usesTls)) {
+      this.#keeper.stop();
     }
   }
 

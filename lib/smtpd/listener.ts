@@ -6,7 +6,7 @@ import { addon } from '../addon.js';
 import type { ListenerOwner } from '../dispatch.js';
 import { TlsError } from '../errors.js';
 import { logHandshakeFailure } from '../log/handshake.js';
-import type { ListenProps, NativeConnection, NativeListener } from '../native.js';
+import type { ListenProps, NativeChains, NativeConnection, NativeListener } from '../native.js';
 import { plainAddress } from './client-view.js';
 import type { Service } from './service.js';
 import { Session } from './session.js';
@@ -80,6 +80,22 @@ export class Listener implements ListenerOwner, SmtpdListener {
 
   get port(): number {
     return this.#native.port;
+  }
+
+  /** TLS is in use here. */
+  get usesTls(): boolean {
+    return this.#service.mode.use;
+  }
+
+  /** Makes a context of new chains; the result gives it to the connections from then on. @throws TlsError */
+  renew(chains: NativeChains): () => void {
+    const context = this.#service.makeContext(chains);
+    return () => {
+      this.#service.context = context;
+      if (this.#service.mode.wrappermode) {
+        this.#native.setContext(context);
+      }
+    };
   }
 
   close(): void {

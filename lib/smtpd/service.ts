@@ -4,7 +4,7 @@
 import type { ResolvedSmtpd } from '../config/options.js';
 import type { Logger } from '../log/logger.js';
 import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
-import type { NativeContext, StartTlsProps } from '../native.js';
+import type { NativeChains, NativeContext, StartTlsProps } from '../native.js';
 import type { Extension } from '../smtp/envelope.js';
 import { saslMechanisms } from '../smtp/sasl.js';
 import { createServerContext, serverTlsProps } from '../tls/contexts.js';
@@ -82,15 +82,14 @@ export class Service {
     this.#tls = this.#makeOffer(true);
   }
 
-  /** Makes the TLS context where TLS is in use. @throws TlsError as {@link createServerContext} */
-  loadContext(): void {
-    if (this.mode.use) {
-      this.context = createServerContext(this.options.tls, {
-        service: 'smtpd',
-        wrappermode: this.mode.wrappermode,
-        warn: (text) => this.logger.warn(text),
-      });
-    }
+  /** A TLS context with these chains, for {@link context}. @throws TlsError as {@link createServerContext} */
+  makeContext(chains: NativeChains | null): NativeContext {
+    return createServerContext(this.options.tls, {
+      service: 'smtpd',
+      wrappermode: this.mode.wrappermode,
+      chains,
+      warn: (text) => this.logger.warn(text),
+    });
   }
 
   get stress(): boolean {

@@ -8,6 +8,7 @@ import { isIP } from 'node:net';
 import { addon } from '../addon.js';
 import { TlsError } from '../errors.js';
 import type { NativeChains, NativeContext, NativeContextProps, StartTlsProps } from '../native.js';
+import { isNone, ownChains } from './chains.js';
 import { type CipherBaseLists, clientCipherList, serverCipherList } from './ciphers.js';
 import { groupList } from './groups.js';
 import {
@@ -15,6 +16,7 @@ import {
   isPkix,
   mustEncrypt,
   mustMatch,
+  type ServerTlsMode,
   serverTlsMode,
   type TlsLevel,
 } from './levels.js';
@@ -33,6 +35,8 @@ export interface ServerContextProps {
   readonly service: string;
   /** TLS from the first byte, whatever `tls.wrappermode` says. */
   readonly wrappermode?: boolean;
+  /** Absent: the ones that the options name are loaded. */
+  readonly chains?: NativeChains | null;
   /** Gets warnings that do not stop TLS. */
   readonly warn?: (text: string) => void;
 }
@@ -49,8 +53,12 @@ export function createServerContext(
 ): NativeContext {
   ensureLibrary(options);
   const mode = serverTlsMode({ ...options, wrappermode: props.wrappermode ?? options.wrappermode });
-  const chains = loadChains(options.chainFiles);
-  if (mode.use && chains === null) {
+  const chains =
+    props.chains === undefined ? ownChains(options, 'smtpd', props.warn) : props.chains;
+  for (const warning of credentialWarnings(options, mode, chains)) {
+    props.warn?.(warning);
+  }
+  if (mode.use && chains === null && (mode.askCert || !isNone(options.certFile))) {
     throw new TlsError({
       code: 'NO_SERVER_CERTS',
       message: 'No server certs available. TLS cannot be offered',
@@ -82,6 +90,20 @@ export interface ServerSessionProps {
   readonly deadline?: number;
 }
 
+/** Settings that do not go together, in Postfix's words. */
+function credentialWarnings(
+  options: ResolvedSmtpdTls,
+  mode: ServerTlsMode,
+  chains: NativeChains | null,
+): readonly string[] {
+  return [
+    ...(chains === null && mode.askCert ? ['Need a server cert to request client certs'] : []),
+    ...(mode.use && !mode.enforce && options.reqCcert
+      ? ["Can't require client certs unless TLS is required"]
+      : []),
+  ];
+}
+
 /** What `startTls` wants on a server: all but the time limits is in the context. */
 export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
   return {
@@ -101,11 +123,12 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
  */
 export function createClientContext(
   options: ResolvedSmtpTls,
-  props: { readonly service?: string; readonly warn?: (text: string) => void } = {},
+  props: Partial<ServerContextProps> = {},
 ): NativeContext {
   ensureLibrary(options);
+  const chains = props.chains === undefined ? ownChains(options, 'smtp', props.warn) : props.chains;
   return addon.createContext({
-    ...commonProps(options, loadChains(options.chainFiles), props.warn),
+    ...commonProps(options, chains, props.warn),
     role: 'client',
     service: props.service ?? 'smtp',
     protocols: anyProtocols,
@@ -215,10 +238,6 @@ function commonProps(
     keyPrefix: null,
     acknowledgeSni: false, // without SNI maps a server name is not acknowledged
   };
-}
-
-function loadChains(files: readonly string[]): NativeChains | null {
-  return files.length === 0 ? null : addon.loadChains(files);
 }
 
 function baseLists(options: CommonOptions): CipherBaseLists {
