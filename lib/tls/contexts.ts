@@ -7,7 +7,13 @@
 import { isIP } from 'node:net';
 import { addon } from '../addon.js';
 import { TlsError } from '../errors.js';
-import type { NativeChains, NativeContext, NativeContextProps, StartTlsProps } from '../native.js';
+import type {
+  NativeChains,
+  NativeContext,
+  NativeContextProps,
+  NativeProtocols,
+  StartTlsProps,
+} from '../native.js';
 import { isNone, ownChains } from './chains.js';
 import { type CipherBaseLists, clientCipherList, serverCipherList } from './ciphers.js';
 import { groupList } from './groups.js';
@@ -29,6 +35,9 @@ const serverPreference = 1n << 22n;
 
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
 const excludeSslv3 = 1;
+
+/** The same for a server without a certificate. */
+const excludeTlsv13 = 16;
 
 export interface ServerContextProps {
   /** Name of the service, e.g. `smtpd` or `submissions`: sessions do not resume across services. */
@@ -70,9 +79,7 @@ export function createServerContext(
     ...commonProps(options, chains, props.warn),
     role: 'server',
     service: props.service,
-    protocols: mode.enforce
-      ? parseProtocols(options.mandatoryProtocols, 'smtpd_tls_mandatory_protocols')
-      : parseProtocols(options.protocols, 'smtpd_tls_protocols'),
+    protocols: serverProtocols(options, mode, chains),
     securityLevel: mode.requireCert ? 1 : 0,
     cipherList: serverCipherList(options, mode, baseLists(options)),
     optionsOn: options.preemptCipherlist ? serverPreference : 0n,
@@ -88,6 +95,18 @@ export interface ServerSessionProps {
   readonly timeout: number;
   /** Milliseconds for the whole handshake; 0: none. */
   readonly deadline?: number;
+}
+
+function serverProtocols(
+  options: ResolvedSmtpdTls,
+  mode: ServerTlsMode,
+  chains: NativeChains | null,
+): NativeProtocols {
+  const protocols = mode.enforce
+    ? parseProtocols(options.mandatoryProtocols, 'smtpd_tls_mandatory_protocols')
+    : parseProtocols(options.protocols, 'smtpd_tls_protocols');
+  // TLS 1.3 has no anonymous key exchange (RFC 8446 section 4.1.3): clients are to fall back on the older ones, which do.
+  return chains === null ? { ...protocols, exclude: protocols.exclude | excludeTlsv13 } : protocols;
 }
 
 /** Settings that do not go together, in Postfix's words. */
