@@ -11,7 +11,7 @@ import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
-import { firstSignal } from './signals.js';
+import { firstSignal, onHangUp } from './signals.js';
 import { type Access, accessFor, refusalLine } from './smtpd-access.js';
 import { discard, keepIn, openMaildir } from './smtpd-store.js';
 import { Work } from './smtpd-work.js';
@@ -24,7 +24,7 @@ before the client is told so. Nothing is relayed.
 
 Prints "listening ADDRESS:PORT" on standard output when it is ready, and logs to standard
 error. SIGTERM or SIGINT ends it after the messages that are being received; a second signal
-ends it at once.
+ends it at once. Keys and certificates are loaded anew when their files change, and at SIGHUP.
 
 Options:
   --listen HOST:PORT        where to listen; port 0 lets the system choose one; may be given
@@ -137,6 +137,9 @@ async function serve({
     ),
   });
   const signal = firstSignal();
+  onHangUp(() => {
+    smtpd.reload().catch(() => undefined); // the log says what was wrong, and the former ones serve
+  });
   try {
     for (const place of places) {
       await listen(smtpd, place, connectionLimit);
