@@ -93,7 +93,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     return () => {
       this.#service.context = context;
       if (this.#service.mode.wrappermode) {
-        this.#native.setContext(context);
+        this.#native.setContext(context, this.#service.tlsProps);
       }
     };
   }
