@@ -13,11 +13,17 @@ import { DeliveryService } from './delivery/service.js';
 import { SessionPool } from './delivery/session-pool.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
+import type { OwnCertificate } from './native.js';
 import { nextQueueId } from './smtp/queue-id.js';
+import {
+  type CertificateOptions,
+  certificateOptionNames,
+  certificateOptions,
+} from './tls/chains.js';
 import { mustEncrypt } from './tls/levels.js';
 import { checkKeyLogOption } from './tls/probes.js';
 
-export interface SmtpOptions extends SmtpParameters {
+export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   /** Default: standard error. */
   readonly logger?: Logger;
   /** File that gets the secrets of all TLS sessions; see {@link SmtpdOptions.keyLogFile}. */
@@ -35,10 +41,14 @@ export class Smtp {
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
-    const resolved = resolveSmtp(options, ['logger', 'lookup', 'credentials', 'keyLogFile']);
+    const resolved = resolveSmtp(options, [
+      ...['logger', 'lookup', 'credentials', 'keyLogFile'],
+      ...certificateOptionNames,
+    ]);
     this.#service = new DeliveryService({
       options: resolved,
       logger: engineLogger(options.logger, 'smtp'),
+      care: certificateOptions(options),
       keyLogFile: checkKeyLogOption(options.keyLogFile),
     });
     this.#lookup = options.lookup ?? systemLookup;
@@ -51,6 +61,22 @@ export class Smtp {
         suggestion: "set tls.securityLevel to 'encrypt'",
       });
     }
+  }
+
+  /** The client certificates in use, their issuers among them; empty before the first delivery that needs them. */
+  get certificates(): readonly OwnCertificate[] {
+    return this.#service.certificates;
+  }
+
+  /**
+   * Loads keys and certificates anew, and the files of CAs with them: new connections get the new ones. Happens by
+   * itself when the files change, see `chainFilesCheckInterval`: with the next delivery.
+   *
+   * @returns what is in use now; empty when the options name no file
+   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`: the former ones stay in use, and the log says so
+   */
+  async reload(): Promise<readonly OwnCertificate[]> {
+    return this.#service.reload();
   }
 
   /**

@@ -17,6 +17,7 @@ export const errorCatalogue = {
   CONFIG_FILE: { class: 'config', text: 'the OpenSSL configuration file cannot be used' },
   CHAIN_FILE: { class: 'config', text: 'a chain file cannot be read' },
   CHAIN_NO_PEM_DATA: { class: 'config', text: 'no PEM data' },
+  CHAIN_NO_KEY: { class: 'config', text: 'no private key' },
   CHAIN_KEY_NOT_FIRST: { class: 'config', text: 'the private key does not come first' },
   CHAIN_KEY_WITHOUT_CERT: { class: 'config', text: 'a private key is not followed by a certificate' },
   CHAIN_KEY_MISMATCH: { class: 'config', text: 'a private key does not match its certificate' },

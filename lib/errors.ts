@@ -66,3 +66,8 @@ export class TlsError extends Error {
     });
   }
 }
+
+/** OpenSSL's error queue, entry by entry. */
+export function libraryEntries(error: TlsError): readonly string[] {
+  return (error.library ?? '').split('\n').filter((entry) => entry !== '');
+}

@@ -9,6 +9,7 @@
 export { adoptSocket } from './adopt.js';
 export * from './client.js';
 export type {
+  LegacyChainOptions,
   Loglevel,
   SmtpdParameters,
   SmtpdTlsOptions,
@@ -37,6 +38,8 @@ export {
   formatDelay,
 } from './log/delivery.js';
 export {
+  type CertificateExpiringEvent,
+  type CertificatesReloadEvent,
   type DeliveryEvent,
   type Direction,
   type EventName,
@@ -66,6 +69,7 @@ export type {
   NativeErrorInfo,
   NativeNotice,
   NativeProtocols,
+  OwnCertificate,
   StartTlsProps,
 } from './native.js';
 export * from './server.js';
@@ -105,6 +109,7 @@ export {
   type Verdict,
 } from './smtpd/restrictions.js';
 export type { Role } from './start-tls.js';
+export type { CertificateOptions } from './tls/chains.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';
 export {

@@ -126,10 +126,34 @@ export interface NativeClaims {
   readonly untrustedIssuer: string;
 }
 
+/** A certificate that an engine presents: the one of a private key, or an issuer sent with it. */
+export interface OwnCertificate {
+  /** Common name, else the first DNS name; empty when there is neither. */
+  readonly subject: string;
+  /** Of the private key: `RSA`, `EC`, `ED25519`, `ML-DSA-65` … */
+  readonly keyType: string;
+  /** 0: the private key's own; from 1 on: its issuers in the order they are sent. */
+  readonly depth: number;
+  /** Milliseconds since 1970. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** File with the private key's certificate, and which of its PEM objects that is, from 1. */
+  readonly file: string;
+  readonly index: number;
+}
+
+/** A file of certificates and one of their key, which may be the same; `label` is a word for messages. */
+export interface ChainPair {
+  readonly label: 'RSA' | 'DSA' | 'ECDSA';
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
 /** Private keys with certificate chains; immutable, shared. */
 export interface NativeChains {
   /** `RSA`, `EC`, `ED25519`, `ML-DSA-65` …, in order. */
   readonly keyTypes: readonly string[];
+  readonly certificates: readonly OwnCertificate[];
 }
 
 /** Answers about server names, kept for handshakes; shared by contexts. Names are folded to lower case. */
@@ -268,8 +292,11 @@ export interface NativeAddon {
   libraryInit(configFile: string, configName: string): void;
   /** Postfix's version rule as a pure function: `[usable, warning]`. */
   checkVersion(headers: number, runtime: number): [boolean, string];
-  loadChains(files: readonly string[]): NativeChains;
-  parseChains(pem: Uint8Array, origin: string): NativeChains;
+  /** `notes` gets what there is to say, as Postfix logs it; of a load that fails, too. */
+  loadChains(files: readonly string[], notes?: string[]): NativeChains;
+  /** The legacy parameters: each pair one chain. */
+  loadChainPairs(pairs: readonly ChainPair[], notes?: string[]): NativeChains;
+  parseChains(pem: Uint8Array, origin: string, notes?: string[]): NativeChains;
   createContext(props: NativeContextProps): NativeContext;
   /** Room for so many names with chains and as many without. */
   createSniCache(limit: number): NativeSniCache;

@@ -7,7 +7,9 @@
 import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
 import type { ResolvedSmtpd, SmtpdParameters, SmtpdTlsOptions } from './config/options.js';
 import { TlsError } from './errors.js';
+import { chainReport } from './log/certificates.js';
 import { engineLogger, type Logger } from './log/logger.js';
+import type { NativeChains, OwnCertificate } from './native.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
 import { ClientView } from './smtpd/client-view.js';
 import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
@@ -19,10 +21,20 @@ import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
 import { SniKeeper } from './sni/keeper.js';
 import { type SniOptions, sniOptionNames } from './sni/options.js';
+import { ChainKeeper } from './tls/chain-keeper.js';
+import {
+  type CertificateOptions,
+  certificateOptionNames,
+  certificateOptions,
+} from './tls/chains.js';
 import { serverTlsMode } from './tls/levels.js';
+import { ensureLibrary } from './tls/library.js';
 import { checkKeyLogOption } from './tls/probes.js';
 
-export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandlers {
+export interface SmtpdOptions
+  extends Omit<SmtpdParameters, 'tls'>,
+    SmtpdHandlers,
+    CertificateOptions {
   readonly tls?: SmtpdTlsOptions & SniOptions;
   /** Default: standard error. */
   readonly logger?: Logger;
@@ -40,10 +52,9 @@ export interface SmtpdOptions extends Omit<SmtpdParameters, 'tls'>, SmtpdHandler
 
 const ownFields: readonly string[] = [
   ...handlerNames,
+  ...['logger', 'underStress', 'keyLogFile'],
   ...sniOptionNames,
-  'logger',
-  'underStress',
-  'keyLogFile',
+  ...certificateOptionNames,
 ];
 
 export class Smtpd {
@@ -57,6 +68,7 @@ export class Smtpd {
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;
+  readonly #keeper: ChainKeeper;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
@@ -70,11 +82,38 @@ export class Smtpd {
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
     this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
+    this.#keeper = new ChainKeeper({
+      engine: 'smtpd',
+      files: this.#options.tls,
+      care: certificateOptions(options),
+      report: chainReport('smtpd', this.#logger),
+      prepare: (chains) => this.#renew(chains),
+    });
   }
 
   /** Clients that are connected. */
   get connections(): number {
     return this.#sessions.size;
+  }
+
+  /** The certificates in service, their issuers among them; empty before the first listener with TLS. */
+  get certificates(): readonly OwnCertificate[] {
+    return this.#keeper.certificates;
+  }
+
+  /**
+   * Loads keys and certificates anew, with them the files of CAs and the tables of server names. New connections get
+   * the new ones on all listeners, those that there are end on the old ones. Happens by itself when the files change, see
+   * `chainFilesCheckInterval`.
+   *
+   * @returns what is in service now; empty when the options name no file
+   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: what cannot be read leaves the former in service,
+   *   and the log says so
+   */
+  async reload(): Promise<readonly OwnCertificate[]> {
+    ensureLibrary(this.#options.tls);
+    const [certificates] = await Promise.all([this.#keeper.reload(), this.#sni.reload()]);
+    return certificates;
   }
 
   /**
@@ -98,13 +137,19 @@ export class Smtpd {
       name: where.service ?? null,
       sni: use ? await this.#sni.open() : null,
     });
-    service.loadContext();
+    if (service.mode.use) {
+      ensureLibrary(this.#options.tls);
+      service.context = service.makeContext(this.#keeper.chains());
+    }
     const listener = new Listener(service, where, {
       opened: (session) => this.#sessions.add(session),
       ended: (session) => this.#ended(session),
-      closed: (gone) => this.#listeners.delete(gone),
+      closed: (gone) => this.#closed(gone),
     });
     this.#listeners.add(listener);
+    if (service.mode.use) {
+      this.#keeper.start();
+    }
     return listener;
   }
 
@@ -175,6 +220,24 @@ export class Smtpd {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     }
     this.#sni.close();
+  }
+
+  #renew(chains: NativeChains): () => void {
+    const commits = [...this.#listeners]
+      .filter((listener) => listener.usesTls)
+      .map((listener) => listener.renew(chains));
+    return () => {
+      for (const commit of commits) {
+        commit();
+      }
+    };
+  }
+
+  #closed(listener: Listener): void {
+    this.#listeners.delete(listener);
+    if (![...this.#listeners].some(({ usesTls }) => usesTls)) {
+      this.#keeper.stop();
+    }
   }
 
   #ended(session: Session): void {

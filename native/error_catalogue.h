@@ -25,6 +25,7 @@
     X(CONFIG, CONFIG_FILE, "the OpenSSL configuration file cannot be used")                        \
     X(CONFIG, CHAIN_FILE, "a chain file cannot be read")                                           \
     X(CONFIG, CHAIN_NO_PEM_DATA, "no PEM data")                                                    \
+    X(CONFIG, CHAIN_NO_KEY, "no private key")                                                      \
     X(CONFIG, CHAIN_KEY_NOT_FIRST, "the private key does not come first")                          \
     X(CONFIG, CHAIN_KEY_WITHOUT_CERT, "a private key is not followed by a certificate")            \
     X(CONFIG, CHAIN_KEY_MISMATCH, "a private key does not match its certificate")                  \

@@ -1,121 +1,24 @@
 /*
  * glue_chain.c - private keys with their certificate chains, in memory, for contexts and handles.
  *
- * Mirrors the loader of Postfix's tls_certkey.c: (key, certificate, issuers...)* is one stream of
- * PEM objects over any number of files, each read once; a chain may begin in one file and end in
- * the next, so that keys and certificates need not lie together. Everything loads or nothing. Keys
- * are PKCS#8 or the traditional RSA, EC and DSA forms, never encrypted. PEM objects that are
- * neither key nor certificate are passed over; they count in the index of messages, which starts at
- * 1 in each file.
- *
- * A glue_chains is immutable and shared: the last reference frees it. Contexts and handles take
- * references of keys and certificates for themselves. There is one chain per key algorithm,
- * because OpenSSL has one slot for each (all EC curves share theirs); a second one would replace
- * the first unseen. A failure means a file the operator has to change, and the sentence names it.
+ * A glue_chains is immutable once a loader (glue_chain_files.c, glue_chain_pairs.c) has handed it
+ * out, and shared: the last reference frees it. Contexts and handles take references of keys and
+ * certificates for themselves. There is one chain per key algorithm, because OpenSSL has one slot
+ * for each (all EC curves share theirs); a second one would replace the first unseen.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <time.h>
 
-#include <openssl/pem.h>
-#include <openssl/pemerr.h>
+#include <openssl/x509v3.h>
 
 #include "glue_internal.h"
-
-/* Chains are a few KiB each; beyond this somebody named the wrong file. */
-#define FILE_MAX_SIZE (16u * 1024u * 1024u)
 
 struct glue_chains {
     atomic_int references;
     size_t count;
     glue_chain *list;
 };
-
-typedef enum load_state {
-    STATE_INIT, /* nothing yet */
-    STATE_PKEY, /* a key waits for its certificate */
-    STATE_CERT  /* a chain that may still get issuers */
-} load_state;
-
-/* One run over all files; survives from one to the next. */
-typedef struct load_run {
-    glue_chains *chains;
-    load_state state;
-    glue_chain open;      /* the chain being read */
-    int key_index;        /* of its key, for messages */
-    char key_origin[256]; /* the file that was in */
-    const char *origin;   /* the file being read */
-    int index;            /* of the object being read */
-    glue_error *err;
-} load_run;
-
-/* One decoded PEM object. */
-typedef struct pem_object {
-    char *type;
-    char *header;
-    unsigned char *data;
-    long len;
-} pem_object;
-
-static glue_chains *chains_new(glue_error *err);
-static bool load_file(load_run *run, const char *path);
-static bool load_memory(load_run *run, const void *pem, size_t len);
-static glue_chains *load_finish(load_run *run, bool ok, const char *origins);
-static void chain_clear(glue_chain *chain);
-
-/* ------------------------------------------------------------------ public: loading */
-
-static bool library_ready(glue_error *err)
-{
-    if (glue_library_conn_index() >= 0) {
-        return true;
-    }
-    glue_error_set(err, GLUE_E_INVALID_STATE, "the TLS library is not initialised");
-    return false;
-}
-
-static void list_files(const char *const *files, size_t count, char *out, size_t size)
-{
-    size_t used = 0;
-    out[0] = '\0';
-    for (size_t i = 0; i < count && used < size; i++) {
-        int n = snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", files[i]);
-        used += n > 0 ? (size_t)n : 0;
-    }
-}
-
-glue_chains *glue_chains_load(const char *const *files, size_t count, glue_error *err)
-{
-    char origins[256];
-    if (!library_ready(err)) {
-        return NULL;
-    }
-    load_run run = {.chains = chains_new(err), .err = err};
-    if (run.chains == NULL) {
-        return NULL;
-    }
-    list_files(files, count, origins, sizeof(origins));
-    bool ok = true;
-    for (size_t i = 0; i < count && ok; i++) {
-        ok = load_file(&run, files[i]);
-    }
-    return load_finish(&run, ok, origins);
-}
-
-glue_chains *glue_chains_parse(const void *pem, size_t len, const char *origin, glue_error *err)
-{
-    if (!library_ready(err)) {
-        return NULL;
-    }
-    load_run run = {.chains = chains_new(err), .origin = origin, .err = err};
-    if (run.chains == NULL) {
-        return NULL;
-    }
-    return load_finish(&run, load_memory(&run, pem, len), origin);
-}
 
 /* ------------------------------------------------------------------ public: sharing and use */
 
@@ -135,7 +38,7 @@ void glue_chains_free(glue_chains *chains)
         return;
     }
     for (size_t i = 0; i < chains->count; i++) {
-        chain_clear(&chains->list[i]);
+        glue_chain_clear(&chains->list[i]);
     }
     OPENSSL_free(chains->list);
     OPENSSL_free(chains);
@@ -175,23 +78,60 @@ bool glue_chains_install_handle(const glue_chains *chains, SSL *ssl)
     return true;
 }
 
-/* ------------------------------------------------------------------ one chain */
+/* ------------------------------------------------------------------ public: what is in them */
 
-static void free_issuers(STACK_OF(X509) * issuers)
+/* The first DNS name: certificates of short life often have no subject. */
+static void alternative_name(const X509 *cert, char *out, size_t size)
 {
-    sk_X509_pop_free(issuers, X509_free);
+    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && out[0] == '\0'; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type == GEN_DNS) {
+            glue_reflect_text(name->d.dNSName, out, size);
+        }
+    }
+    GENERAL_NAMES_free(names);
 }
 
-static void chain_clear(glue_chain *chain)
+static int64_t seconds_of(const ASN1_TIME *time)
 {
-    EVP_PKEY_free(chain->key);
-    X509_free(chain->leaf);
-    free_issuers(chain->issuers);
-    memset(chain, 0, sizeof(*chain));
+    struct tm parts;
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
 }
 
-static glue_chains *chains_new(glue_error *err)
+bool glue_chains_cert(const glue_chains *chains, size_t i, size_t depth, glue_chain_cert *out)
 {
+    memset(out, 0, sizeof(*out));
+    if (i >= chains->count) {
+        return false;
+    }
+    const glue_chain *chain = &chains->list[i];
+    const X509 *cert =
+        depth == 0 ? chain->leaf : sk_X509_value(chain->issuers, (int)depth - 1); /* NULL-safe */
+    if (cert == NULL) {
+        return false;
+    }
+    glue_reflect_name(X509_get_subject_name(cert), NID_commonName, out->subject,
+                      sizeof(out->subject));
+    if (out->subject[0] == '\0') {
+        alternative_name(cert, out->subject, sizeof(out->subject));
+    }
+    out->not_before = seconds_of(X509_get0_notBefore(cert));
+    out->not_after = seconds_of(X509_get0_notAfter(cert));
+    out->file = chain->file;
+    out->index = chain->index;
+    ERR_clear_error();
+    return true;
+}
+
+/* ------------------------------------------------------------------ for the loaders */
+
+glue_chains *glue_chains_new(glue_error *err)
+{
+    if (glue_library_conn_index() < 0) {
+        glue_error_set(err, GLUE_E_INVALID_STATE, "the TLS library is not initialised");
+        return NULL;
+    }
     ERR_clear_error();
     glue_chains *chains = OPENSSL_zalloc(sizeof(*chains));
     if (chains == NULL) {
@@ -202,7 +142,14 @@ static glue_chains *chains_new(glue_error *err)
     return chains;
 }
 
-/* ------------------------------------------------------------------ the state machine */
+void glue_chain_clear(glue_chain *chain)
+{
+    EVP_PKEY_free(chain->key);
+    X509_free(chain->leaf);
+    sk_X509_pop_free(chain->issuers, X509_free);
+    OPENSSL_free(chain->file);
+    memset(chain, 0, sizeof(*chain));
+}
 
 static bool same_algorithm_there(const glue_chains *chains, const EVP_PKEY *key)
 {
@@ -215,319 +162,62 @@ static bool same_algorithm_there(const glue_chains *chains, const EVP_PKEY *key)
     return false;
 }
 
-/* Why the open chain cannot be used, or NULL. */
-static const char *chain_fault(const load_run *run)
+bool glue_chain_usable(const glue_chains *chains, const glue_chain *chain, const char **why)
 {
-    if (X509_check_private_key(run->open.leaf, run->open.key) != 1) {
-        return "";
+    *why = NULL;
+    if (X509_check_private_key(chain->leaf, chain->key) != 1) {
+        return false;
     }
-    if (same_algorithm_there(run->chains, run->open.key)) {
-        return ": there is a chain of the same algorithm already";
+    if (same_algorithm_there(chains, chain->key)) {
+        /* What OpenSSL would say, which installs chains without replacing any. */
+        ERR_raise(ERR_LIB_SSL, SSL_R_NOT_REPLACING_CERTIFICATE);
+        *why = "there is a chain of the same algorithm already";
+        return false;
     }
     /* A key for key exchange matches its certificate, too. */
-    if (EVP_PKEY_can_sign(run->open.key) != 1) {
-        return ": such a key cannot sign";
-    }
-    return NULL;
-}
-
-/* Ends the open chain; `certificate` is Postfix's wording for which one does not match. */
-static bool close_chain(load_run *run, const char *certificate)
-{
-    glue_chains *chains = run->chains;
-    const char *fault = chain_fault(run);
-    if (fault != NULL) {
-        glue_error_openssl(run->err, GLUE_E_CHAIN_KEY_MISMATCH,
-                           "key at index %d in %.240s does not match %s%s", run->key_index,
-                           run->key_origin, certificate, fault);
+    if (EVP_PKEY_can_sign(chain->key) != 1) {
+        ERR_raise(ERR_LIB_SSL, SSL_R_UNKNOWN_CERTIFICATE_TYPE);
+        *why = "such a key cannot sign";
         return false;
     }
-    glue_chain *list = OPENSSL_realloc(chains->list, (chains->count + 1) * sizeof(chains->list[0]));
-    if (list == NULL) {
-        glue_error_openssl(run->err, GLUE_E_OUT_OF_MEMORY, NULL);
-        return false;
-    }
-    chains->list = list;
-    chains->list[chains->count++] = run->open;
-    memset(&run->open, 0, sizeof(run->open));
     return true;
 }
 
-/* Takes over `key`. */
-static bool add_key(load_run *run, EVP_PKEY *key)
+bool glue_chain_set_leaf(glue_chain *chain, X509 *cert, const char *file, int index,
+                         glue_error *err)
 {
-    if (run->state == STATE_CERT && !close_chain(run, "the certificate")) {
-        EVP_PKEY_free(key);
+    chain->leaf = cert;
+    chain->index = index;
+    chain->file = OPENSSL_strdup(file);
+    if (chain->file == NULL) {
+        glue_error_openssl(err, GLUE_E_OUT_OF_MEMORY, NULL);
         return false;
     }
-    if (run->state == STATE_PKEY) {
-        EVP_PKEY_free(key);
-        glue_error_set(run->err, GLUE_E_CHAIN_KEY_WITHOUT_CERT,
-                       "key at index %d in %.240s not followed by a certificate", run->key_index,
-                       run->key_origin);
-        return false;
-    }
-    run->open.key = key;
-    run->key_index = run->index;
-    snprintf(run->key_origin, sizeof(run->key_origin), "%s", run->origin);
-    run->state = STATE_PKEY;
     return true;
 }
 
-/* Takes over `cert`. */
-static bool add_issuer(load_run *run, X509 *cert)
+bool glue_chain_add_issuer(glue_chain *chain, X509 *cert, glue_error *err)
 {
-    if (run->open.issuers == NULL) {
-        run->open.issuers = sk_X509_new_null();
+    if (chain->issuers == NULL) {
+        chain->issuers = sk_X509_new_null();
     }
-    if (run->open.issuers != NULL && sk_X509_push(run->open.issuers, cert) > 0) {
+    if (chain->issuers != NULL && sk_X509_push(chain->issuers, cert) > 0) {
         return true;
     }
     X509_free(cert);
-    glue_error_openssl(run->err, GLUE_E_OUT_OF_MEMORY, NULL);
+    glue_error_openssl(err, GLUE_E_OUT_OF_MEMORY, NULL);
     return false;
 }
 
-/* Takes over `cert`. */
-static bool add_cert(load_run *run, X509 *cert)
+bool glue_chains_append(glue_chains *chains, glue_chain *chain, glue_error *err)
 {
-    switch (run->state) {
-    case STATE_PKEY:
-        run->open.leaf = cert;
-        run->state = STATE_CERT;
-        return true;
-    case STATE_CERT:
-        return add_issuer(run, cert);
-    default:
-        X509_free(cert);
-        glue_error_set(run->err, GLUE_E_CHAIN_KEY_NOT_FIRST,
-                       "%.240s: key not first: PEM object number %d is a certificate", run->origin,
-                       run->index);
+    glue_chain *list = OPENSSL_realloc(chains->list, (chains->count + 1) * sizeof(chains->list[0]));
+    if (list == NULL) {
+        glue_error_openssl(err, GLUE_E_OUT_OF_MEMORY, NULL);
         return false;
     }
-}
-
-/* The end of the last file. Frees the run's chains on failure, hands them out otherwise. */
-static glue_chains *load_finish(load_run *run, bool ok, const char *origins)
-{
-    if (ok && run->state == STATE_INIT) {
-        glue_error_set(run->err, GLUE_E_CHAIN_NO_PEM_DATA, "No PEM data in %.240s", origins);
-        ok = false;
-    }
-    if (ok && run->state == STATE_PKEY) {
-        glue_error_set(run->err, GLUE_E_CHAIN_KEY_WITHOUT_CERT,
-                       "No certs for key at index %d in %.240s", run->key_index, run->key_origin);
-        ok = false;
-    }
-    ok = ok && close_chain(run, "next certificate");
-    ERR_clear_error();
-    if (ok) {
-        return run->chains;
-    }
-    chain_clear(&run->open);
-    glue_chains_free(run->chains);
-    return NULL;
-}
-
-/* ------------------------------------------------------------------ PEM objects */
-
-typedef enum object_kind { KIND_OTHER, KIND_KEY, KIND_CERT, KIND_ENCRYPTED } object_kind;
-
-static object_kind object_kind_of(const pem_object *object)
-{
-    static const struct {
-        const char *type;
-        object_kind kind;
-    } table[] = {
-        {PEM_STRING_PKCS8INF, KIND_KEY},     {PEM_STRING_RSA, KIND_KEY},
-        {PEM_STRING_ECPRIVATEKEY, KIND_KEY}, {PEM_STRING_DSA, KIND_KEY},
-        {PEM_STRING_X509, KIND_CERT},        {PEM_STRING_X509_OLD, KIND_CERT},
-        {PEM_STRING_PKCS8, KIND_ENCRYPTED},
-    };
-    for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-        if (strcmp(object->type, table[i].type) == 0) {
-            /* A traditional key says in its header that it is encrypted. */
-            bool locked = table[i].kind == KIND_KEY && object->header[0] != '\0';
-            return locked ? KIND_ENCRYPTED : table[i].kind;
-        }
-    }
-    return KIND_OTHER;
-}
-
-static bool bad_object(const load_run *run, const char *what)
-{
-    glue_error_openssl(run->err, GLUE_E_CHAIN_BAD_OBJECT,
-                       "error loading %s (PEM object number %d) from %.240s", what, run->index,
-                       run->origin);
-    return false;
-}
-
-static bool whole(const load_run *run, const pem_object *object, const unsigned char *end,
-                  const char *what)
-{
-    if (end == object->data + object->len) {
-        return true;
-    }
-    glue_error_openssl(run->err, GLUE_E_CHAIN_BAD_OBJECT,
-                       "error loading %s (PEM object number %d) from %.240s: excess data", what,
-                       run->index, run->origin);
-    return false;
-}
-
-static bool decode_key(load_run *run, const pem_object *object)
-{
-    const unsigned char *at = object->data;
-    /* Tells PKCS#8 from the traditional forms by itself, unlike d2i_PrivateKey(). */
-    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &at, object->len);
-    if (key == NULL) {
-        return bad_object(run, "private key");
-    }
-    if (!whole(run, object, at, "private key")) {
-        EVP_PKEY_free(key);
-        return false;
-    }
-    return add_key(run, key);
-}
-
-static bool decode_cert(load_run *run, const pem_object *object)
-{
-    const unsigned char *at = object->data;
-    X509 *cert = d2i_X509(NULL, &at, object->len);
-    if (cert == NULL) {
-        return bad_object(run, "certificate");
-    }
-    if (!whole(run, object, at, "certificate")) {
-        X509_free(cert);
-        return false;
-    }
-    return add_cert(run, cert);
-}
-
-static bool load_object(load_run *run, const pem_object *object)
-{
-    switch (object_kind_of(object)) {
-    case KIND_KEY:
-        return decode_key(run, object);
-    case KIND_CERT:
-        return decode_cert(run, object);
-    case KIND_ENCRYPTED:
-        return bad_object(run, "private key: it is encrypted");
-    default:
-        return true;
-    }
-}
-
-static void object_clear(pem_object *object)
-{
-    OPENSSL_free(object->type);
-    OPENSSL_free(object->header);
-    OPENSSL_clear_free(object->data, object->len > 0 ? (size_t)object->len : 0);
-}
-
-/* ------------------------------------------------------------------ files and memory */
-
-/* True at the end of the PEM data, which the decoder reports as a missing start line. */
-static bool at_end(const load_run *run)
-{
-    unsigned long code = ERR_peek_last_error();
-    if (ERR_GET_LIB(code) == ERR_LIB_PEM && ERR_GET_REASON(code) == PEM_R_NO_START_LINE) {
-        ERR_clear_error();
-        return true;
-    }
-    return bad_object(run, "data");
-}
-
-static bool load_bio(load_run *run, BIO *bio)
-{
-    bool ok = true;
-    for (run->index = 1; ok; run->index++) {
-        pem_object object = {0};
-        ERR_clear_error();
-        if (PEM_read_bio(bio, &object.type, &object.header, &object.data, &object.len) != 1) {
-            return at_end(run);
-        }
-        ok = load_object(run, &object);
-        object_clear(&object);
-    }
-    return false;
-}
-
-static bool load_memory(load_run *run, const void *pem, size_t len)
-{
-    if (len > FILE_MAX_SIZE) {
-        glue_error_set(run->err, GLUE_E_CHAIN_FILE, "%.240s is too large for a chain file",
-                       run->origin);
-        return false;
-    }
-    BIO *bio = BIO_new_mem_buf(pem, (int)len);
-    if (bio == NULL) {
-        glue_error_openssl(run->err, GLUE_E_OUT_OF_MEMORY, NULL);
-        return false;
-    }
-    bool ok = load_bio(run, bio);
-    BIO_free(bio);
-    return ok;
-}
-
-typedef struct byte_buffer {
-    char *data;
-    size_t len;
-    size_t size;
-} byte_buffer;
-
-/* False with errno set. Doubles; keys are wiped where they were. */
-static bool buffer_grow(byte_buffer *buffer)
-{
-    size_t size = buffer->size == 0 ? 16384 : buffer->size * 2;
-    if (size > 2 * (size_t)FILE_MAX_SIZE) {
-        errno = EFBIG;
-        return false;
-    }
-    char *data = OPENSSL_clear_realloc(buffer->data, buffer->size, size);
-    if (data == NULL) {
-        errno = ENOMEM;
-        return false;
-    }
-    buffer->data = data;
-    buffer->size = size;
+    chains->list = list;
+    chains->list[chains->count++] = *chain;
+    memset(chain, 0, sizeof(*chain));
     return true;
-}
-
-/* Not mapped and not by fstat(): a chain may come through a pipe. */
-static bool read_all(int fd, byte_buffer *buffer)
-{
-    for (;;) {
-        if (buffer->len == buffer->size && !buffer_grow(buffer)) {
-            return false;
-        }
-        ssize_t n = read(fd, buffer->data + buffer->len, buffer->size - buffer->len);
-        if (n == 0) {
-            return true;
-        }
-        if (n < 0 && errno != EINTR) {
-            return false;
-        }
-        buffer->len += n > 0 ? (size_t)n : 0;
-    }
-}
-
-static bool load_file(load_run *run, const char *path)
-{
-    byte_buffer buffer = {0};
-    run->origin = path;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool ok = fd >= 0 && read_all(fd, &buffer);
-    int error = errno;
-    if (fd >= 0) {
-        close(fd);
-    }
-    if (ok) {
-        ok = load_memory(run, buffer.data, buffer.len);
-    } else {
-        ERR_clear_error();
-        glue_error_set_errno(run->err, error == ENOMEM ? GLUE_E_OUT_OF_MEMORY : GLUE_E_CHAIN_FILE,
-                             error, "error opening chain file %.240s", path);
-    }
-    OPENSSL_clear_free(buffer.data, buffer.size);
-    return ok;
 }

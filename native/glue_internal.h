@@ -60,13 +60,81 @@ glue_status glue_config_explain(const char *file, const char *name, glue_error *
 /* After OpenSSL took it: each SSL command of the file is accepted; SSL_CTX_new() drops others. */
 glue_status glue_config_check_ssl(const char *file, const char *name, glue_error *err);
 
+/* ------------------------------------------------------------------ glue_pem.c */
+
+typedef enum glue_pem_kind {
+    GLUE_PEM_OTHER,
+    GLUE_PEM_KEY,
+    GLUE_PEM_CERT,
+    GLUE_PEM_LOCKED /* an encrypted key */
+} glue_pem_kind;
+
+typedef struct glue_pem_object {
+    const char *origin; /* the file, or what stands for one */
+    int index;          /* in it, from 1 */
+    glue_pem_kind kind;
+    char *type;
+    char *header;
+    unsigned char *data;
+    long len;
+} glue_pem_object;
+
+/* Reading: who gets the objects, the notes and the error. */
+typedef struct glue_pem_run {
+    /* The object is lent; false ends the run, *err is filled. */
+    bool (*take)(void *arg, const glue_pem_object *object);
+    void *arg;
+    const glue_notes *notes;
+    glue_error *err;
+} glue_pem_run;
+
+/* Hands out all objects in order. */
+bool glue_pem_read_file(const glue_pem_run *run, const char *path);
+bool glue_pem_read_memory(const glue_pem_run *run, const void *pem, size_t len, const char *origin);
+
+/* Begins the last note of a load that failed; what becomes of it is the caller's to add. */
+#define GLUE_PEM_FAILED "error loading private keys and certificates from: "
+
+/* Decodes; the caller owns the result. NULL: *err is filled. */
+EVP_PKEY *glue_pem_key(const glue_pem_run *run, const glue_pem_object *object);
+X509 *glue_pem_cert(const glue_pem_run *run, const glue_pem_object *object);
+
+void glue_pem_note(const glue_notes *notes, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/*
+ * Fills *err with the sentence and what is wrong (`why`, NULL: OpenSSL's reason), and notes the
+ * sentence alone. False, so that a failure is one line.
+ */
+bool glue_pem_fail(const glue_pem_run *run, glue_error_code code, const char *why,
+                   const char *format, ...) __attribute__((format(printf, 4, 5)));
+
 /* ------------------------------------------------------------------ glue_chain.c */
 
 typedef struct glue_chain {
     EVP_PKEY *key;
     X509 *leaf;
     STACK_OF(X509) * issuers;
+    char *file; /* owned; where the leaf was */
+    int index;  /* of the leaf in there */
 } glue_chain;
+
+/* An empty one, which a loader fills before anybody else sees it. */
+glue_chains *glue_chains_new(glue_error *err);
+
+/* Moves *chain to the end; it is empty afterwards. */
+bool glue_chains_append(glue_chains *chains, glue_chain *chain, glue_error *err);
+
+/* Takes over `cert`, also on failure. */
+bool glue_chain_set_leaf(glue_chain *chain, X509 *cert, const char *file, int index,
+                         glue_error *err);
+bool glue_chain_add_issuer(glue_chain *chain, X509 *cert, glue_error *err);
+
+/* Key and leaf belong together, and there is none of the algorithm; else the queue or *why tells.
+ */
+bool glue_chain_usable(const glue_chains *chains, const glue_chain *chain, const char **why);
+
+void glue_chain_clear(glue_chain *chain);
 
 /* Installs all chains as the only ones of a context, or of one handle. False: the queue tells. */
 bool glue_chains_install_context(const glue_chains *chains, SSL_CTX *ctx);
@@ -130,6 +198,11 @@ int glue_verify_callback(int ok, X509_STORE_CTX *store);
  * as one for clients (tls_trust_server_ccerts).
  */
 int glue_verify_server_certs_too(X509_STORE_CTX *store, void *arg);
+/* ------------------------------------------------------------------ glue_reflect.c */
+
+/* UTF-8 into `out`, whole and fit for a log, or nothing; a name's first entry of this kind. */
+void glue_reflect_text(const ASN1_STRING *string, char *out, size_t size);
+void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size);
 
 /* ------------------------------------------------------------------ glue_digest.c */
 

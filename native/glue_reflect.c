@@ -145,7 +145,7 @@ static void reflect_signatures(const glue_conn *conn, glue_snapshot *snapshot)
 /* ------------------------------------------------------------------ names */
 
 /* Copied only as a whole, and only what can be logged: no NUL inside, no control characters. */
-static void copy_name(char *out, size_t size, const ASN1_STRING *string)
+void glue_reflect_text(const ASN1_STRING *string, char *out, size_t size)
 {
     unsigned char *text = NULL;
     int len = string == NULL ? -1 : ASN1_STRING_to_UTF8(&text, string);
@@ -161,17 +161,17 @@ static void copy_name(char *out, size_t size, const ASN1_STRING *string)
 }
 
 /* The first entry of this kind; none leaves `out` as it is. */
-static void name_entry(const X509_NAME *name, int nid, char *out, size_t size)
+void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size)
 {
     int at = name == NULL ? -1 : X509_NAME_get_index_by_NID(name, nid, -1);
     if (at >= 0) {
-        copy_name(out, size, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+        glue_reflect_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)), out, size);
     }
 }
 
 static void reflect_subject(const glue_conn *conn, const X509 *cert, char *out, size_t size)
 {
-    name_entry(X509_get_subject_name(cert), NID_commonName, out, size);
+    glue_reflect_name(X509_get_subject_name(cert), NID_commonName, out, size);
     if (out[0] == '\0') {
         /* The subjectAltName that matched, if names were to be matched. */
         copy(out, size, SSL_get0_peername(conn->ssl));
@@ -181,9 +181,9 @@ static void reflect_subject(const glue_conn *conn, const X509 *cert, char *out, 
 static void reflect_issuer(const X509 *cert, char *out, size_t size)
 {
     const X509_NAME *issuer = X509_get_issuer_name(cert);
-    name_entry(issuer, NID_commonName, out, size);
+    glue_reflect_name(issuer, NID_commonName, out, size);
     if (out[0] == '\0') {
-        name_entry(issuer, NID_organizationName, out, size);
+        glue_reflect_name(issuer, NID_organizationName, out, size);
     }
 }
 

@@ -120,13 +120,36 @@ void glue_library_thread_stop(void);
 typedef struct glue_chains glue_chains; /* shared, immutable */
 
 /*
- * Reads (key, certificate, issuers...)* from files, as one stream of PEM objects across them, each
- * opened once: everything loads or nothing (spec server.md 4.1). NULL and *err on failure.
+ * Gets what there is to say while chains load, failing or not, as Postfix logs it: `add` is called
+ * with one line at a time, lent. The last one of a load that failed wants what becomes of it behind
+ * it, such as ": disabling TLS support". NULL: nobody listens.
  */
-glue_chains *glue_chains_load(const char *const *files, size_t count, glue_error *err);
+typedef struct glue_notes {
+    void (*add)(void *arg, const char *text);
+    void *arg;
+} glue_notes;
 
-/* The same from memory; `origin` names it in messages. */
-glue_chains *glue_chains_parse(const void *pem, size_t len, const char *origin, glue_error *err);
+/*
+ * Loads (key, certificate, issuers...)* from PEM files, each read once: all chains or none.
+ * NULL: *err says which file and object.
+ */
+glue_chains *glue_chains_load(const char *const *files, size_t count, const glue_notes *notes,
+                              glue_error *err);
+
+/* The same from memory; `origin` names the source in messages. */
+glue_chains *glue_chains_parse(const void *pem, size_t len, const char *origin,
+                               const glue_notes *notes, glue_error *err);
+
+/* A certificate file with its key file, which may be the same; `label` is a word for messages. */
+typedef struct glue_chain_pair {
+    const char *label;
+    const char *cert_file;
+    const char *key_file;
+} glue_chain_pair;
+
+/* Loads one chain from each pair (lent): all or none. */
+glue_chains *glue_chains_load_pairs(const glue_chain_pair *pairs, size_t count,
+                                    const glue_notes *notes, glue_error *err);
 
 glue_chains *glue_chains_up_ref(glue_chains *chains);
 void glue_chains_free(glue_chains *chains); /* drops one reference; NULL is fine */
@@ -134,6 +157,18 @@ void glue_chains_free(glue_chains *chains); /* drops one reference; NULL is fine
 size_t glue_chains_count(const glue_chains *chains);
 /* Key type of chain i: "RSA", "EC", "ED25519", "ML-DSA-65" ...; static for the chains' life. */
 const char *glue_chains_key_type(const glue_chains *chains, size_t i);
+
+/* One certificate of a chain. */
+typedef struct glue_chain_cert {
+    char subject[256];  /* CN, else the first DNS name, UTF-8; "" when there is neither */
+    int64_t not_before; /* seconds since 1970 */
+    int64_t not_after;
+    const char *file; /* lent: where the chain's leaf was, its origin */
+    int index;        /* of the leaf in there */
+} glue_chain_cert;
+
+/* Fills *cert of chain `i`: depth 0 is the leaf, from 1 on its issuers. False: there is none. */
+bool glue_chains_cert(const glue_chains *chains, size_t i, size_t depth, glue_chain_cert *cert);
 
 /* ------------------------------------------------------------------ chains of server names */
 

@@ -1,4 +1,4 @@
-/** SIGTERM and SIGINT: the first ends gracefully, the second at once. */
+/** SIGTERM and SIGINT: the first ends gracefully, the second at once. SIGHUP: what was read from files is read anew. */
 import { constants } from 'node:os';
 
 const signals = ['SIGTERM', 'SIGINT'] as const;
@@ -17,4 +17,9 @@ export async function firstSignal(): Promise<NodeJS.Signals> {
       });
     }
   });
+}
+
+/** Calls at each SIGHUP, which would else end the process. */
+export function onHangUp(call: () => void): void {
+  process.on('SIGHUP', call);
 }

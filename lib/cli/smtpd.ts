@@ -12,7 +12,7 @@ import { type Command, exitCode, Failure, usageError } from './command.js';
 import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
-import { firstSignal } from './signals.js';
+import { firstSignal, onHangUp } from './signals.js';
 import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
 
@@ -24,7 +24,7 @@ before the client is told so. Nothing is relayed.
 
 Prints "listening ADDRESS:PORT" on standard output when it is ready, and logs to standard
 error. SIGTERM or SIGINT ends it after the messages that are being received; a second signal
-ends it at once.
+ends it at once. Keys and certificates are loaded anew when their files change, and at SIGHUP.
 
 Options:
   --listen HOST:PORT        where to listen; port 0 lets the system choose one; may be given
@@ -141,6 +141,9 @@ async function serve({
     onData: late.store,
   });
   const signal = firstSignal();
+  onHangUp(() => {
+    smtpd.reload().catch(() => undefined); // the log says what was wrong, and the former ones serve
+  });
   try {
     const listening: string[] = [];
     for (const place of places) {

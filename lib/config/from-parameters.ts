@@ -119,9 +119,6 @@ class Reader {
       const row = findParameter(`${this.#engine}_tls_security_level`);
       setPath(options, 'tls.securityLevel', this.#value({ ...row, name }, text));
     }
-    if (legacy.chainFiles !== null) {
-      setPath(options, 'tls.chainFiles', legacy.chainFiles);
-    }
     for (const warning of legacy.warnings) {
       warnings.add(warning);
     }

@@ -12,6 +12,7 @@ import type {
 } from '../tls/options.js';
 
 export type {
+  LegacyChainOptions,
   Loglevel,
   SmtpdTlsOptions,
   SmtpTlsOptions,

@@ -21,12 +21,12 @@ export const smtpTlsTable: readonly Parameter[] = [
   { name: 'smtp_tls_trace_size_limit', type: 'int', default: '102400', group: client, option: 'tls.traceSizeLimit', since: '3.12', min: 0, max: 2_147_483_647, doc: 'largest protocol trace of one session in bytes; 0 for none' },
 
   { name: 'smtp_tls_chain_files', type: 'list', default: '', group: client, option: 'tls.chainFiles', since: '3.4', doc: 'PEM files with client keys, each followed by its certificate and the issuers of that' },
-  { name: 'smtp_tls_cert_file', type: 'string', default: '', group: client, option: null, since: '2.2', legacy: chains, doc: 'PEM file of a client certificate, RSA by name, with its issuers' },
-  { name: 'smtp_tls_key_file', type: 'string', default: '$smtp_tls_cert_file', group: client, option: null, since: '2.2', legacy: chains, doc: 'PEM file of its private key' },
-  { name: 'smtp_tls_dcert_file', type: 'string', default: '', group: client, option: null, since: '2.2', legacy: chains, doc: 'PEM file of another certificate, DSA by name' },
-  { name: 'smtp_tls_dkey_file', type: 'string', default: '$smtp_tls_dcert_file', group: client, option: null, since: '2.2', legacy: chains, doc: 'PEM file of its private key' },
-  { name: 'smtp_tls_eccert_file', type: 'string', default: '', group: client, option: null, since: '2.6', legacy: chains, doc: 'PEM file of a third certificate, ECDSA by name' },
-  { name: 'smtp_tls_eckey_file', type: 'string', default: '$smtp_tls_eccert_file', group: client, option: null, since: '2.6', legacy: chains, doc: 'PEM file of its private key' },
+  { name: 'smtp_tls_cert_file', type: 'string', default: '', group: client, option: 'tls.certFile', since: '2.2', legacy: chains, doc: 'PEM file of a client certificate, RSA by name, with its issuers' },
+  { name: 'smtp_tls_key_file', type: 'string', default: '$smtp_tls_cert_file', group: client, option: 'tls.keyFile', since: '2.2', legacy: chains, doc: 'PEM file of its private key' },
+  { name: 'smtp_tls_dcert_file', type: 'string', default: '', group: client, option: 'tls.dcertFile', since: '2.2', legacy: chains, doc: 'PEM file of another certificate, DSA by name' },
+  { name: 'smtp_tls_dkey_file', type: 'string', default: '$smtp_tls_dcert_file', group: client, option: 'tls.dkeyFile', since: '2.2', legacy: chains, doc: 'PEM file of its private key' },
+  { name: 'smtp_tls_eccert_file', type: 'string', default: '', group: client, option: 'tls.eccertFile', since: '2.6', legacy: chains, doc: 'PEM file of a third certificate, ECDSA by name' },
+  { name: 'smtp_tls_eckey_file', type: 'string', default: '$smtp_tls_eccert_file', group: client, option: 'tls.eckeyFile', since: '2.6', legacy: chains, doc: 'PEM file of its private key' },
 
   { name: 'smtp_tls_protocols', type: 'protocols', default: '>=TLSv1', group: client, option: 'tls.protocols', since: '2.6', note: 'empty beside a private tls_config_file', doc: 'TLS protocols at level may; empty leaves it to the OpenSSL configuration file' },
   { name: 'smtp_tls_mandatory_protocols', type: 'protocols', default: '>=TLSv1', group: client, option: 'tls.mandatoryProtocols', since: '2.3', note: 'empty beside a private tls_config_file', doc: 'TLS protocols above level may' },

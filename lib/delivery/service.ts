@@ -3,10 +3,13 @@
  */
 import type { ResolvedSmtp } from '../config/options.js';
 import { TlsError } from '../errors.js';
+import { chainReport } from '../log/certificates.js';
 import { libraryProblems } from '../log/handshake.js';
 import type { Logger } from '../log/logger.js';
 import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
-import type { NativeContext, StartTlsProps } from '../native.js';
+import type { NativeChains, NativeContext, OwnCertificate, StartTlsProps } from '../native.js';
+import { ChainKeeper } from '../tls/chain-keeper.js';
+import type { CertificateOptions } from '../tls/chains.js';
 import { clientTlsProps, createClientContext } from '../tls/contexts.js';
 import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
 import { ensureLibrary } from '../tls/library.js';
@@ -17,6 +20,7 @@ export interface ServiceProps {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
   readonly keyLogFile?: string | undefined;
+  readonly care: Required<CertificateOptions>;
 }
 
 export class DeliveryService {
@@ -26,6 +30,7 @@ export class DeliveryService {
   readonly level: TlsLevel;
 
   readonly #keyLogFile: string | undefined;
+  readonly #keeper: ChainKeeper;
   #context: NativeContext | null = null;
   #contextTried = false;
   #tlsProps: { readonly key: string; readonly props: StartTlsProps | null } | null = null;
@@ -36,6 +41,19 @@ export class DeliveryService {
     this.options = options;
     this.logger = logger;
     this.level = checkClientLevel(options.tls.securityLevel);
+    this.#keeper = new ChainKeeper({
+      engine: 'smtp',
+      files: options.tls,
+      care: props.care,
+      report: chainReport('smtp', logger),
+      prepare: (chains) => {
+        const context = this.#makeContext(chains);
+        return () => {
+          this.#contextTried = true;
+          this.#context = context;
+        };
+      },
+    });
     const { flags, warning } = parseLoglevel(options.tls.loglevel, 'smtp_tls_loglevel');
     this.logFlags = flags;
     if (warning !== null) {
@@ -53,15 +71,25 @@ export class DeliveryService {
     if (!this.#contextTried) {
       this.#contextTried = true;
       try {
-        this.#context = createClientContext(this.options.tls, {
-          warn: (text) => this.logger.warn(text),
-          keyLogFile: this.#keyLogFile,
-        });
+        ensureLibrary(this.options.tls);
+        this.#context = this.#makeContext(this.#keeper.chains());
       } catch (error) {
         this.#warnDisabled(error);
       }
     }
+    this.#keeper.look();
     return this.#context;
+  }
+
+  /** The client certificates in use, their issuers among them. */
+  get certificates(): readonly OwnCertificate[] {
+    return this.#keeper.certificates;
+  }
+
+  /** Loads keys and certificates anew; where that fails, the former ones stay. @throws TlsError */
+  reload(): readonly OwnCertificate[] {
+    ensureLibrary(this.options.tls);
+    return this.#keeper.reload();
   }
 
   /** What `startTls` wants for a session; null when the settings cannot be used. */
@@ -83,6 +111,13 @@ export class DeliveryService {
     return tls.status === 'Verified' ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
   }
 
+  #makeContext(chains: NativeChains | null): NativeContext {
+    return createClientContext(this.options.tls, {
+      chains,
+      warn: (text) => this.logger.warn(text),
+    });
+  }
+
   #makeTlsProps(level: TlsLevel, host: string): StartTlsProps | null {
     try {
       const timeout = this.options.starttlsTimeout;
@@ -100,6 +135,9 @@ export class DeliveryService {
   #warnDisabled(error: unknown): void {
     if (!(error instanceof TlsError)) {
       throw error;
+    }
+    if (error.code.startsWith('CHAIN_')) {
+      return; // all has been said while the files were read
     }
     this.logger.warn(`${error.message}: disabling TLS support`);
     for (const line of libraryProblems(error)) {

@@ -6,6 +6,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
+import type { OwnCertificate } from '../native.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { DeliveryRecord } from './delivery.js';
 import type { LogService, LogSeverity } from './logger.js';
@@ -53,10 +54,37 @@ export interface LogEvent {
   readonly text: string;
 }
 
+/** An engine was to load its certificates anew. */
+export type CertificatesReloadEvent =
+  | {
+      readonly service: LogService;
+      readonly error: null;
+      /** What is in service now. */
+      readonly certificates: readonly OwnCertificate[];
+    }
+  | {
+      readonly service: LogService;
+      /** Why the former ones are still in service. */
+      readonly error: TlsError;
+      readonly certificates: null;
+    };
+
+/** One of an engine's own certificates has expired or will soon: told at the start, on a reload, and once a day. */
+export interface CertificateExpiringEvent {
+  readonly service: LogService;
+  readonly certificate: OwnCertificate;
+  /** With a fraction; negative once it has expired. */
+  readonly daysLeft: number;
+  /** The warning. */
+  readonly line: string;
+}
+
 /** Channel names with what is published on them. */
 export interface MxtlsEvents {
   'mxtls:tls:established': TlsEstablishedEvent;
   'mxtls:tls:failed': TlsFailedEvent;
+  'mxtls:tls:reload': CertificatesReloadEvent;
+  'mxtls:tls:certificate-expiring': CertificateExpiringEvent;
   'mxtls:smtp:delivery': DeliveryEvent;
   'mxtls:smtpd:reject': RejectEvent;
   'mxtls:log': LogEvent;
@@ -67,6 +95,8 @@ export type EventName = keyof MxtlsEvents;
 const channels = {
   'mxtls:tls:established': channel('mxtls:tls:established'),
   'mxtls:tls:failed': channel('mxtls:tls:failed'),
+  'mxtls:tls:reload': channel('mxtls:tls:reload'),
+  'mxtls:tls:certificate-expiring': channel('mxtls:tls:certificate-expiring'),
   'mxtls:smtp:delivery': channel('mxtls:smtp:delivery'),
   'mxtls:smtpd:reject': channel('mxtls:smtpd:reject'),
   'mxtls:log': channel('mxtls:log'),

@@ -6,7 +6,7 @@
  * error text; else `lost connection`.
  */
 import { constants } from 'node:os';
-import type { TlsError } from '../errors.js';
+import { libraryEntries, type TlsError } from '../errors.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { type Direction, publish } from './events.js';
 import type { Logger, LogSeverity } from './logger.js';
@@ -72,10 +72,6 @@ export function libraryProblems(error: TlsError): readonly LogLine[] {
     severity: 'warning',
     text: `TLS library problem: ${entry}`,
   }));
-}
-
-function libraryEntries(error: TlsError): readonly string[] {
-  return (error.library ?? '').split('\n').filter((entry) => entry !== '');
 }
 
 function failureReason(error: TlsError): string {

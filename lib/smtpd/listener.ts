@@ -8,7 +8,13 @@ import { TlsError } from '../errors.js';
 import { logHandshakeFailure } from '../log/handshake.js';
 import { logNotices } from '../log/notices.js';
 import { logTrace } from '../log/trace.js';
-import type { ListenProps, NativeConnection, NativeListener, NativeNotice } from '../native.js';
+import type {
+  ListenProps,
+  NativeChains,
+  NativeConnection,
+  NativeListener,
+  NativeNotice,
+} from '../native.js';
 import { plainAddress } from './client-view.js';
 import type { Service } from './service.js';
 import { Session } from './session.js';
@@ -92,6 +98,22 @@ export class Listener implements ListenerOwner, SmtpdListener {
   /** Nobody gets TLS any more until there is another context. */
   withdrawContext(): void {
     this.#service.context = null;
+  }
+
+  /** TLS is in use here. */
+  get usesTls(): boolean {
+    return this.#service.mode.use;
+  }
+
+  /** Makes a context of new chains; the result gives it to the connections from then on. @throws TlsError */
+  renew(chains: NativeChains): () => void {
+    const context = this.#service.makeContext(chains);
+    return () => {
+      this.#service.context = context;
+      if (this.#service.mode.wrappermode) {
+        this.#native.setContext(context, this.#service.tlsProps);
+      }
+    };
   }
 
   close(): void {

@@ -4,7 +4,7 @@
 import type { ResolvedSmtpd } from '../config/options.js';
 import type { Logger } from '../log/logger.js';
 import { type LogFlags, parseLoglevel, withUntrusted } from '../log/loglevel.js';
-import type { NativeContext, StartTlsProps } from '../native.js';
+import type { NativeChains, NativeContext, StartTlsProps } from '../native.js';
 import type { Extension } from '../smtp/envelope.js';
 import { passwordMechanisms, type SaslMechanism } from '../smtp/sasl.js';
 import type { SniSource } from '../sni/source.js';
@@ -111,17 +111,16 @@ export class Service {
         : null;
   }
 
-  /** Makes the TLS context where TLS is in use. @throws TlsError as {@link createServerContext} */
-  loadContext(): void {
-    if (this.mode.use) {
-      this.context = createServerContext(this.options.tls, {
-        service: this.name,
-        wrappermode: this.mode.wrappermode,
-        warn: (text) => this.logger.warn(text),
-        sni: this.sni,
-        keyLogFile: this.#keyLogFile,
-      });
-    }
+  /** A TLS context with these chains, for {@link context}. @throws TlsError as {@link createServerContext} */
+  makeContext(chains: NativeChains | null): NativeContext {
+    return createServerContext(this.options.tls, {
+      service: this.name,
+      wrappermode: this.mode.wrappermode,
+      chains,
+      warn: (text) => this.logger.warn(text),
+      sni: this.sni,
+      keyLogFile: this.#keyLogFile,
+    });
   }
 
   get stress(): boolean {

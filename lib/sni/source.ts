@@ -141,7 +141,7 @@ export class SniSource {
     const found = await findInTables(this.#tables, key);
     if (found !== undefined) {
       const known = this.#parents.get(found.key);
-      const chains = known ?? addon.parseChains(found.pem, origin(name));
+      const chains = known ?? parse(found.pem, name, this.#props.logger);
       if (found.key !== key) {
         this.#keepParent(found.key, chains);
       }
@@ -151,7 +151,7 @@ export class SniSource {
       return { chains: null, time: 0 };
     }
     const answer = await inTime(askFunction(lookup, key));
-    return { chains: chainsOf(answer, name), time: cacheTime };
+    return { chains: chainsOf(answer, name, this.#props.logger), time: cacheTime };
   }
 
   #keepParent(key: string, chains: NativeChains): void {
@@ -171,9 +171,8 @@ export class SniSource {
 }
 
 function failureLines(name: string, error: unknown): readonly string[] {
-  if (error instanceof TlsError && error.code.startsWith('CHAIN_')) {
-    const from = `error loading private keys and certificates from: ${origin(name)}`;
-    return [error.message, `${from}: aborting TLS handshake`];
+  if (error instanceof ChainProblem) {
+    return error.lines;
   }
   const lines = error instanceof LookupProblem ? error.lines : [reasonOf(error)];
   return [...lines, `tls_server_sni_maps: ${name} map lookup problem`];
@@ -181,6 +180,30 @@ function failureLines(name: string, error: unknown): readonly string[] {
 
 function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Chains that cannot be used; what there is to say, in Postfix's words. */
+class ChainProblem extends Error {
+  readonly lines: readonly string[];
+
+  constructor(lines: readonly string[]) {
+    super(lines.join('; '));
+    this.lines = lines;
+  }
+}
+
+function parse(pem: Uint8Array, name: string, logger: Logger): NativeChains {
+  const notes: string[] = [];
+  try {
+    const chains = addon.parseChains(pem, origin(name), notes);
+    for (const note of notes) {
+      logger.warn(note);
+    }
+    return chains;
+  } catch (error) {
+    const last = notes.pop() ?? reasonOf(error);
+    throw new ChainProblem([...notes, `${last}: aborting TLS handshake`]);
+  }
 }
 
 /** Postfix's name for a value, in messages. */
@@ -228,15 +251,15 @@ function inTime<T>(work: Promise<T>): Promise<T> {
 }
 
 /** The answer of a function, which may be anything. */
-function chainsOf(answer: SniAnswer, name: string): NativeChains | null {
+function chainsOf(answer: SniAnswer, name: string, logger: Logger): NativeChains | null {
   if (answer === undefined || answer === null) {
     return null;
   }
   if (typeof answer === 'string') {
-    return addon.parseChains(Buffer.from(answer), origin(name));
+    return parse(Buffer.from(answer), name, logger);
   }
   if (answer instanceof Uint8Array) {
-    return addon.parseChains(answer, origin(name));
+    return parse(answer, name, logger);
   }
   if (Array.isArray(answer.keyTypes)) {
     return answer;

@@ -12,9 +12,11 @@ import type {
   NativeChains,
   NativeContext,
   NativeContextProps,
+  NativeProtocols,
   NativeSniCache,
   StartTlsProps,
 } from '../native.js';
+import { isNone, ownChains } from './chains.js';
 import { type CipherBaseLists, clientCipherList, serverCipherList } from './ciphers.js';
 import { groupList } from './groups.js';
 import {
@@ -35,11 +37,16 @@ import { anyProtocols, parseProtocols } from './protocols.js';
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
 const excludeSslv3 = 1;
 
+/** The same for a server without a certificate. */
+const excludeTlsv13 = 16;
+
 export interface ServerContextProps {
   /** Name of the service, e.g. `smtpd` or `submissions`: sessions do not resume across services. */
   readonly service: string;
   /** TLS from the first byte, whatever `tls.wrappermode` says. */
   readonly wrappermode?: boolean;
+  /** Absent: the ones that the options name are loaded. */
+  readonly chains?: NativeChains | null;
   /** Gets warnings that do not stop TLS. */
   readonly warn?: (text: string) => void;
   /** Chains of server names; null: names are neither looked up nor acknowledged. */
@@ -66,11 +73,12 @@ export function createServerContext(
 ): NativeContext {
   ensureLibrary(options);
   const mode = serverTlsMode({ ...options, wrappermode: props.wrappermode ?? options.wrappermode });
-  const chains = loadChains(options.chainFiles);
-  for (const warning of ccertWarnings(mode, options.reqCcert, chains !== null)) {
+  const chains =
+    props.chains === undefined ? ownChains(options, 'smtpd', props.warn) : props.chains;
+  for (const warning of credentialWarnings(options, mode, chains)) {
     props.warn?.(warning);
   }
-  if (mode.use && chains === null) {
+  if (mode.use && chains === null && (mode.askCert || !isNone(options.certFile))) {
     throw new TlsError({
       code: 'NO_SERVER_CERTS',
       message: 'No server certs available. TLS cannot be offered',
@@ -84,9 +92,7 @@ export function createServerContext(
     dhFile: usableDhFile(options.dh1024ParamFile, (text) => props.warn?.(text)),
     role: 'server',
     service: props.service,
-    protocols: mode.enforce
-      ? parseProtocols(options.mandatoryProtocols, 'smtpd_tls_mandatory_protocols')
-      : parseProtocols(options.protocols, 'smtpd_tls_protocols'),
+    protocols: serverProtocols(options, mode, chains === null && !props.sni),
     securityLevel: mode.requireCert ? 1 : 0,
     cipherList: serverCipherList(options, mode, baseLists(options)),
     askClientCert: mode.askCert,
@@ -111,19 +117,39 @@ function serverNameProps(
   };
 }
 
-/** Settings of client certificates that come to nothing. */
-function ccertWarnings(mode: ServerTlsMode, reqCcert: boolean, haveCert: boolean): string[] {
-  return [
-    ...(mode.askCert && !haveCert ? ['Need a server cert to request client certs'] : []),
-    ...(reqCcert && !mode.requireCert ? ["Can't require client certs unless TLS is required"] : []),
-  ];
-}
-
 export interface ServerSessionProps extends Partial<SessionSettings> {
   /** Milliseconds for each wait of the handshake; 0: none. */
   readonly timeout: number;
   /** Milliseconds for the whole handshake; 0: none. */
   readonly deadline?: number;
+}
+
+function serverProtocols(
+  options: ResolvedSmtpdTls,
+  mode: ServerTlsMode,
+  withoutCertificate: boolean,
+): NativeProtocols {
+  const protocols = mode.enforce
+    ? parseProtocols(options.mandatoryProtocols, 'smtpd_tls_mandatory_protocols')
+    : parseProtocols(options.protocols, 'smtpd_tls_protocols');
+  // TLS 1.3 has no anonymous key exchange (RFC 8446 section 4.1.3): clients are to fall back on the older ones, which do.
+  return withoutCertificate
+    ? { ...protocols, exclude: protocols.exclude | excludeTlsv13 }
+    : protocols;
+}
+
+/** Settings that do not go together, in Postfix's words. */
+function credentialWarnings(
+  options: ResolvedSmtpdTls,
+  mode: ServerTlsMode,
+  chains: NativeChains | null,
+): readonly string[] {
+  return [
+    ...(chains === null && mode.askCert ? ['Need a server cert to request client certs'] : []),
+    ...(mode.use && !mode.enforce && options.reqCcert
+      ? ["Can't require client certs unless TLS is required"]
+      : []),
+  ];
 }
 
 /** What `startTls` wants on a server: all but the time limits is in the context. */
@@ -163,8 +189,9 @@ export function createClientContext(
   props: Partial<Omit<ServerContextProps, 'wrappermode'>> = {},
 ): NativeContext {
   ensureLibrary(options);
+  const chains = props.chains === undefined ? ownChains(options, 'smtp', props.warn) : props.chains;
   return addon.createContext({
-    ...commonProps('client', options, loadChains(options.chainFiles), props),
+    ...commonProps('client', options, chains, props),
     service: props.service ?? 'smtp',
     protocols: anyProtocols,
     securityLevel: 0,
@@ -288,10 +315,6 @@ function commonProps(
     acknowledgeSni: false,
     sniCache: null,
   };
-}
-
-function loadChains(files: readonly string[]): NativeChains | null {
-  return files.length === 0 ? null : addon.loadChains(files);
 }
 
 function baseLists(options: CommonOptions): CipherBaseLists {

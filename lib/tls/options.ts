@@ -48,8 +48,24 @@ export interface TlsLibraryOptions {
   readonly trustServerCcerts?: boolean;
 }
 
+/** Legacy names of files with keys and certificates; without effect where there are `chainFiles`. Any three algorithms. */
+export interface LegacyChainOptions {
+  /** `smtpd_tls_cert_file`, `smtp_tls_cert_file`: a certificate with its issuers; `none` in a server: there is to be none. */
+  readonly certFile?: string;
+  /** `*_tls_key_file`: its private key; default: in `certFile`. */
+  readonly keyFile?: string;
+  /** `*_tls_dcert_file`: a certificate of another algorithm. */
+  readonly dcertFile?: string;
+  /** `*_tls_dkey_file`: its private key; default: in `dcertFile`. */
+  readonly dkeyFile?: string;
+  /** `*_tls_eccert_file`: a certificate of a third algorithm. */
+  readonly eccertFile?: string;
+  /** `*_tls_eckey_file`: its private key; default: in `eccertFile`. */
+  readonly eckeyFile?: string;
+}
+
 /** TLS of the smtpd engine: `smtpd_tls_*` and `tls_*`. */
-export interface SmtpdTlsOptions extends TlsLibraryOptions {
+export interface SmtpdTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   /** `smtpd_tls_security_level`: `none` (default), `may` (STARTTLS is offered), `encrypt` (and required). */
   readonly securityLevel?: ServerSecurityLevel;
   /** `smtpd_tls_chain_files`: files of private keys, each followed by its certificate and issuers. */
@@ -98,7 +114,7 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions {
 }
 
 /** TLS of the smtp engine: `smtp_tls_*` and `tls_*`. */
-export interface SmtpTlsOptions extends TlsLibraryOptions {
+export interface SmtpTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   /** `smtp_tls_security_level`: `none`, `may` (default), `encrypt`. The stronger levels are refused in this version. */
   readonly securityLevel?: ClientSecurityLevel;
   /** `smtp_tls_chain_files`: client keys with their certificate chains. */

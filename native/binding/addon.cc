@@ -94,6 +94,32 @@ Napi::Value check_version(const Info &info)
     return result;
 }
 
+/* Collects notes in a JavaScript array, if it is one; failing loads have notes, too. */
+class Notes {
+  public:
+    const glue_notes *glue() const { return &notes_; }
+
+    void put_into(Napi::Value value) const
+    {
+        if (!value.IsArray()) {
+            return;
+        }
+        Napi::Array array = value.As<Napi::Array>();
+        for (const std::string &line : lines_) {
+            array.Set(array.Length(), Napi::String::New(array.Env(), line));
+        }
+    }
+
+  private:
+    static void add(void *self, const char *text)
+    {
+        static_cast<Notes *>(self)->lines_.emplace_back(text);
+    }
+
+    std::vector<std::string> lines_;
+    glue_notes notes_ = {&add, this};
+};
+
 Napi::Value made_chains(Environment *environment, glue_chains *chains, const glue_error &err)
 {
     if (chains == nullptr) {
@@ -129,8 +155,51 @@ Napi::Value load_chains(const Info &info)
     for (const std::string &name : names) {
         pointers.push_back(name.c_str());
     }
+    Notes notes;
     glue_error err;
-    return made_chains(environment, glue_chains_load(pointers.data(), pointers.size(), &err), err);
+    glue_chains *chains = glue_chains_load(pointers.data(), pointers.size(), notes.glue(), &err);
+    notes.put_into(info[1]);
+    return made_chains(environment, chains, err);
+}
+
+struct ChainPair {
+    std::string label, cert_file, key_file;
+};
+
+bool read_pairs(Environment *environment, Napi::Value value, std::vector<ChainPair> *pairs)
+{
+    if (!value.IsArray()) {
+        environment->throw_usage("pairs must be a list");
+        return false;
+    }
+    Napi::Array list = value.As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); i++) {
+        Fields fields(environment, list[i], "a pair");
+        pairs->push_back({fields.text_or_null("label"), fields.text_or_null("certFile"),
+                          fields.text_or_null("keyFile")});
+        if (!fields.ok()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+Napi::Value load_chain_pairs(const Info &info)
+{
+    Environment *environment = environment_of(info);
+    std::vector<ChainPair> pairs;
+    if (environment == nullptr || !read_pairs(environment, info[0], &pairs)) {
+        return info.Env().Undefined();
+    }
+    std::vector<glue_chain_pair> lent;
+    for (const ChainPair &pair : pairs) {
+        lent.push_back({pair.label.c_str(), pair.cert_file.c_str(), pair.key_file.c_str()});
+    }
+    Notes notes;
+    glue_error err;
+    glue_chains *chains = glue_chains_load_pairs(lent.data(), lent.size(), notes.glue(), &err);
+    notes.put_into(info[1]);
+    return made_chains(environment, chains, err);
 }
 
 Napi::Value parse_chains(const Info &info)
@@ -146,8 +215,11 @@ Napi::Value parse_chains(const Info &info)
     }
     Napi::Uint8Array pem = info[0].As<Napi::Uint8Array>();
     std::string origin = info[1].As<Napi::String>();
+    Notes notes;
     glue_error err;
-    glue_chains *chains = glue_chains_parse(pem.Data(), pem.ByteLength(), origin.c_str(), &err);
+    glue_chains *chains =
+        glue_chains_parse(pem.Data(), pem.ByteLength(), origin.c_str(), notes.glue(), &err);
+    notes.put_into(info[2]);
     return made_chains(environment, chains, err);
 }
 
@@ -235,6 +307,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("libraryInit", Napi::Function::New(env, library_init, "libraryInit"));
     exports.Set("checkVersion", Napi::Function::New(env, check_version, "checkVersion"));
     exports.Set("loadChains", Napi::Function::New(env, load_chains, "loadChains"));
+    exports.Set("loadChainPairs", Napi::Function::New(env, load_chain_pairs, "loadChainPairs"));
     exports.Set("parseChains", Napi::Function::New(env, parse_chains, "parseChains"));
     exports.Set("createContext", Napi::Function::New(env, create_context, "createContext"));
     exports.Set("createSniCache", Napi::Function::New(env, create_sni_cache, "createSniCache"));

@@ -92,6 +92,25 @@ Napi::Function Chains::define_class(Napi::Env env)
     return define(env, "NativeChains", {});
 }
 
+/* The leaf and the issuers of chain `i`, as OwnCertificate of lib/native.ts. */
+static void add_certificates(Napi::Array certificates, const glue_chains *chains, size_t i)
+{
+    Napi::Env env = certificates.Env();
+    glue_chain_cert cert;
+    for (size_t depth = 0; glue_chains_cert(chains, i, depth, &cert); depth++) {
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("subject", Napi::String::New(env, cert.subject));
+        object.Set("keyType", Napi::String::New(env, glue_chains_key_type(chains, i)));
+        object.Set("depth", Napi::Number::New(env, static_cast<double>(depth)));
+        object.Set("notBefore", Napi::Number::New(env, static_cast<double>(cert.not_before) * 1e3));
+        object.Set("notAfter", Napi::Number::New(env, static_cast<double>(cert.not_after) * 1e3));
+        object.Set("file", Napi::String::New(env, cert.file));
+        object.Set("index", Napi::Number::New(env, cert.index));
+        object.Freeze();
+        certificates.Set(certificates.Length(), object);
+    }
+}
+
 Napi::Value Chains::make(Environment *environment, glue_chains *owned)
 {
     Napi::Env env = environment->env();
@@ -102,11 +121,15 @@ Napi::Value Chains::make(Environment *environment, glue_chains *owned)
     }
     size_t count = glue_chains_count(owned);
     Napi::Array types = Napi::Array::New(env, count);
+    Napi::Array certificates = Napi::Array::New(env);
     for (size_t i = 0; i < count; i++) {
         types[static_cast<uint32_t>(i)] = Napi::String::New(env, glue_chains_key_type(owned, i));
+        add_certificates(certificates, owned, i);
     }
     types.Freeze();
+    certificates.Freeze();
     object.Set("keyTypes", types);
+    object.Set("certificates", certificates);
     return object;
 }
 

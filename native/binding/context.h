@@ -18,6 +18,7 @@ namespace mxtls {
 class Chains final : public ObjectWrap<Chains> {
   public:
     static constexpr napi_type_tag kTag = {0x6d78746c73636861, 0x8f0e5d1c7b4a2963};
+    static constexpr int64_t kExternal = 32 * 1024;
 
     explicit Chains(glue_chains *owned) : chains_(owned) {}
     ~Chains() { glue_chains_free(chains_); }
@@ -54,6 +55,7 @@ class SniCache final : public ObjectWrap<SniCache> {
 class Context final : public ObjectWrap<Context> {
   public:
     static constexpr napi_type_tag kTag = {0x6d78746c73637478, 0x2b9c64e8d1f3750a};
+    static constexpr int64_t kExternal = 128 * 1024;
 
     Context(Environment *environment, glue_context *owned);
     ~Context();
@@ -66,11 +68,26 @@ class Context final : public ObjectWrap<Context> {
     std::shared_ptr<const TlsStart> start(Environment *environment, Napi::Value props) const;
     void abandon() { environment_ = nullptr; }
 
+    /* A handshake that began has not ended: somebody must be there to answer its questions. */
+    void pin()
+    {
+        if (handshakes_++ == 0) {
+            hold();
+        }
+    }
+    void unpin()
+    {
+        if (--handshakes_ == 0) {
+            release();
+        }
+    }
+
   private:
     friend class ObjectWrap<Context>;
     Environment *environment_;
     glue_context *context_;
     bool server_ = true;
+    unsigned handshakes_ = 0;
     uint64_t id_;
 };
 

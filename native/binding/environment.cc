@@ -179,6 +179,23 @@ void Environment::remove_context(uint64_t id)
     contexts_.erase(id);
 }
 
+/* A context that a reload replaced lives until the last handshake on it has ended. */
+void Environment::pin(uint64_t id)
+{
+    auto found = contexts_.find(id);
+    if (found != contexts_.end()) {
+        found->second->pin();
+    }
+}
+
+void Environment::unpin(uint64_t id)
+{
+    auto found = contexts_.find(id);
+    if (found != contexts_.end()) {
+        found->second->unpin();
+    }
+}
+
 /* ------------------------------------------------------------------ turns */
 
 void Environment::turn()
@@ -203,7 +220,9 @@ void Environment::deliver()
 {
     mailbox_.collect(&done_, &questions_);
     for (Handshake *handshake : done_) {
+        uint64_t context = handshake->start->context_id;
         handshake->owner->handshake_done(std::unique_ptr<Handshake>(handshake));
+        unpin(context);
     }
     done_.clear();
     for (const Question &question : questions_) {
@@ -387,6 +406,7 @@ bool Environment::submit(std::unique_ptr<Handshake> handshake, uint64_t *id, glu
         pool_asked_ = true;
     }
     Handshake *raw = handshake.release();
+    pin(raw->start->context_id);
     if (pool_ != nullptr) {
         *id = pool_->submit(raw);
         return true;

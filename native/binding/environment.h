@@ -119,6 +119,8 @@ class Environment {
 
   private:
     explicit Environment(Napi::Env env) : env_(env) {}
+    void pin(uint64_t context);
+    void unpin(uint64_t context);
     bool open();
     void turn();
     void deliver();

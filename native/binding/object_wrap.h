@@ -47,6 +47,9 @@ template <typename T> class ObjectWrap {
         return Napi::Object(env_, value);
     }
 
+    /* About how many bytes OpenSSL has for one, so that V8 collects them in time. */
+    static constexpr int64_t kExternal = 0;
+
   protected:
     ObjectWrap() = default;
     ~ObjectWrap() = default;
@@ -67,6 +70,7 @@ template <typename T> class ObjectWrap {
             return Napi::Object();
         }
         self.release()->env_ = env;
+        account(env, T::kExternal);
         return object;
     }
 
@@ -124,11 +128,20 @@ template <typename T> class ObjectWrap {
     }
 
   private:
+    static void account(napi_env env, int64_t bytes)
+    {
+        int64_t total;
+        if (bytes != 0) {
+            napi_adjust_external_memory(env, bytes, &total);
+        }
+    }
+
     static void finalize(napi_env env, void *data, void *)
     {
         T *self = static_cast<T *>(data);
         napi_ref reference = self->reference_;
         delete self;
+        account(env, -T::kExternal);
         napi_delete_reference(env, reference);
     }
 

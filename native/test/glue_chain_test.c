@@ -35,7 +35,7 @@ static void make_identities(void)
 static glue_chains *parse(const char *pem)
 {
     memset(&err, 0, sizeof(err));
-    return glue_chains_parse(pem, strlen(pem), "chain.pem", &err);
+    return glue_chains_parse(pem, strlen(pem), "chain.pem", NULL, &err);
 }
 
 static void expect_refused(const char *pem, glue_error_code code, const char *message)
@@ -134,6 +134,43 @@ static void issuers_stay_with_their_leaf(void)
     glue_chains_free(chains);
 }
 
+static void what_a_chain_is_made_of_can_be_asked(void)
+{
+    const char *files[] = {
+        testlib_file("key.pem", testlib_pem_key(with_issuers)),
+        testlib_file("cert.pem", testlib_text("%s%s", testlib_pem_cert(with_issuers),
+                                              testlib_pem_issuers(with_issuers)))};
+    glue_chains *chains = glue_chains_load(files, 2, NULL, &err);
+    glue_chain_cert cert;
+    NEED(chains != NULL);
+    EXPECT(glue_chains_cert(chains, 0, 0, &cert));
+    EXPECT_STR(cert.subject, "leaf");
+    EXPECT_INT(cert.not_before, 946684800); /* 2000-01-01 */
+    EXPECT_INT(cert.not_after, 4891363200); /* 2125-01-01 */
+    EXPECT_STR(cert.file, files[1]);
+    EXPECT_INT(cert.index, 1);
+    EXPECT(glue_chains_cert(chains, 0, 1, &cert));
+    EXPECT_STR(cert.subject, "CA");
+    EXPECT(!glue_chains_cert(chains, 0, 2, &cert));
+    EXPECT(!glue_chains_cert(chains, 1, 0, &cert));
+    EXPECT_INT(ERR_peek_error(), 0);
+    glue_chains_free(chains);
+}
+
+static void a_certificate_without_subject_goes_by_its_dns_name(void)
+{
+    test_cert_spec spec = {.key = "EC", .dns = "mx.example.net"};
+    test_cert_spec bare = {.key = "ED25519"};
+    glue_chains *chains = testlib_chains(testlib_identity(&spec), testlib_identity(&bare), NULL);
+    glue_chain_cert cert;
+    NEED(chains != NULL);
+    EXPECT(glue_chains_cert(chains, 0, 0, &cert));
+    EXPECT_STR(cert.subject, "mx.example.net");
+    EXPECT(glue_chains_cert(chains, 1, 0, &cert));
+    EXPECT_STR(cert.subject, "");
+    glue_chains_free(chains);
+}
+
 static void a_chain_may_span_files(void)
 {
     const char *files[] = {
@@ -143,7 +180,7 @@ static void a_chain_may_span_files(void)
                      testlib_text("%s%s", testlib_pem_issuers(with_issuers), testlib_pem_key(ec))),
         testlib_file("4.pem", testlib_pem_cert(ec)),
     };
-    glue_chains *chains = glue_chains_load(files, 4, &err);
+    glue_chains *chains = glue_chains_load(files, 4, NULL, &err);
     NEED(chains != NULL);
     EXPECT_INT(glue_chains_count(chains), 2);
     EXPECT_STR(glue_chains_key_type(chains, 0), "RSA");
@@ -159,7 +196,7 @@ static void a_pipe_is_as_good_as_a_file(void)
     EXPECT_INT(write(fds[1], pem, strlen(pem)), strlen(pem));
     close(fds[1]);
     const char *path = testlib_text("/dev/fd/%d", fds[0]);
-    glue_chains *chains = glue_chains_load(&path, 1, &err);
+    glue_chains *chains = glue_chains_load(&path, 1, NULL, &err);
     EXPECT(chains != NULL);
     glue_chains_free(chains);
     close(fds[0]);
@@ -172,27 +209,27 @@ static void no_pem_data_names_the_origins(void)
     expect_refused("", GLUE_E_CHAIN_NO_PEM_DATA, "No PEM data in chain.pem");
     expect_refused("just text\n", GLUE_E_CHAIN_NO_PEM_DATA, "No PEM data in chain.pem");
     const char *files[] = {testlib_file("a.pem", ""), testlib_file("b.pem", "x\n")};
-    EXPECT(glue_chains_load(files, 2, &err) == NULL);
+    EXPECT(glue_chains_load(files, 2, NULL, &err) == NULL);
     EXPECT_ERROR(&err, GLUE_E_CHAIN_NO_PEM_DATA);
     EXPECT_HAS(err.message, testlib_text("No PEM data in %s, %s", files[0], files[1]));
-    EXPECT(glue_chains_load(files, 0, &err) == NULL);
+    EXPECT(glue_chains_load(files, 0, NULL, &err) == NULL);
     EXPECT_ERROR(&err, GLUE_E_CHAIN_NO_PEM_DATA);
 }
 
 static void a_file_that_cannot_be_opened_fails_hard(void)
 {
     const char *files[] = {testlib_file("good.pem", testlib_pem_chain(ec)), "/no/such/chain.pem"};
-    EXPECT(glue_chains_load(files, 2, &err) == NULL);
+    EXPECT(glue_chains_load(files, 2, NULL, &err) == NULL);
     EXPECT_ERROR(&err, GLUE_E_CHAIN_FILE);
     EXPECT_STR(err.message,
-               "error opening chain file /no/such/chain.pem: No such file or directory");
+               "error opening chain file: /no/such/chain.pem: No such file or directory");
     EXPECT_INT(err.sys_errno, ENOENT);
 }
 
 static void a_directory_is_no_chain_file(void)
 {
     const char *path = "/tmp";
-    EXPECT(glue_chains_load(&path, 1, &err) == NULL);
+    EXPECT(glue_chains_load(&path, 1, NULL, &err) == NULL);
     EXPECT_ERROR(&err, GLUE_E_CHAIN_FILE);
     EXPECT_HAS(err.message, "Is a directory");
 }
@@ -200,14 +237,16 @@ static void a_directory_is_no_chain_file(void)
 static void a_certificate_first_is_refused(void)
 {
     expect_refused(testlib_text("%s%s", testlib_pem_cert(ec), testlib_pem_key(ec)),
-                   GLUE_E_CHAIN_KEY_NOT_FIRST, "chain.pem: key not first");
+                   GLUE_E_CHAIN_KEY_NOT_FIRST, "error loading chain from chain.pem: key not first");
 }
 
 static void keys_back_to_back_are_refused(void)
 {
     expect_refused(
         testlib_text("%s%s%s", testlib_pem_key(ec), testlib_pem_key(rsa), testlib_pem_cert(rsa)),
-        GLUE_E_CHAIN_KEY_WITHOUT_CERT, "key at index 1 in chain.pem not followed by a certificate");
+        GLUE_E_CHAIN_KEY_WITHOUT_CERT,
+        "error loading certificate chain: key at index 1 in chain.pem not followed by a "
+        "certificate");
 }
 
 static void a_last_key_without_certificate_is_refused(void)
@@ -228,7 +267,7 @@ static void a_wrong_key_is_named_with_its_index_and_file(void)
                    GLUE_E_CHAIN_KEY_MISMATCH, "key at index 1 in chain.pem");
     const char *files[] = {testlib_file("k.pem", testlib_pem_key(ec_other)),
                            testlib_file("c.pem", testlib_pem_cert(ec))};
-    EXPECT(glue_chains_load(files, 2, &err) == NULL);
+    EXPECT(glue_chains_load(files, 2, NULL, &err) == NULL);
     EXPECT_ERROR(&err, GLUE_E_CHAIN_KEY_MISMATCH);
     EXPECT_HAS(err.message, testlib_text("key at index 1 in %s does not match", files[0]));
 }
@@ -264,10 +303,10 @@ static void encrypted_keys_are_refused(void)
     const char *both = testlib_text("%.*s", len, data);
     BIO_free(bio);
     expect_refused(both, GLUE_E_CHAIN_BAD_OBJECT, "(PEM object number 1) from chain.pem");
-    EXPECT_HAS(err.message, "it is encrypted");
+    EXPECT_HAS(err.message, "the key is encrypted");
     const char *traditional = strstr(both, "-----BEGIN RSA");
     NEED(traditional != NULL);
-    expect_refused(traditional, GLUE_E_CHAIN_BAD_OBJECT, "it is encrypted");
+    expect_refused(traditional, GLUE_E_CHAIN_BAD_OBJECT, "the key is encrypted");
 }
 
 /* A PEM object of this label around this DER, with `extra` zero bytes behind. */
@@ -337,7 +376,7 @@ static void every_cut_of_a_file_is_refused_or_whole(void)
     const char *pem = testlib_pem_chain(ec);
     size_t whole = strlen(pem);
     for (size_t len = 0; len < whole; len++) {
-        glue_chains *chains = glue_chains_parse(pem, len, "cut", &err);
+        glue_chains *chains = glue_chains_parse(pem, len, "cut", NULL, &err);
         /* Without the last line feed it is whole. */
         EXPECT(chains == NULL ? err.message[0] != '\0' : len == whole - 1);
         glue_chains_free(chains);
@@ -359,7 +398,7 @@ static void keys_that_cannot_sign_are_refused(void)
 static void an_endless_file_is_refused(void)
 {
     const char *path = "/dev/zero";
-    EXPECT(glue_chains_load(&path, 1, &err) == NULL);
+    EXPECT(glue_chains_load(&path, 1, NULL, &err) == NULL);
     EXPECT_ERROR(&err, GLUE_E_CHAIN_FILE);
     EXPECT_HAS(err.message, "File too large");
 }
@@ -443,7 +482,7 @@ static const char *fault_files[2];
 
 static bool load_attempt(glue_error *error)
 {
-    glue_chains *chains = glue_chains_load(fault_files, 2, error);
+    glue_chains *chains = glue_chains_load(fault_files, 2, NULL, error);
     bool done = chains != NULL && glue_chains_count(chains) == 2;
     glue_chains_free(chains);
     return done;
@@ -488,6 +527,9 @@ static const test_case cases[] = {
     {"the old label of certificates is known", the_old_label_of_certificates_is_known},
     {"other PEM types and text are passed over", other_pem_types_and_text_are_passed_over},
     {"issuers stay with their leaf", issuers_stay_with_their_leaf},
+    {"what a chain is made of can be asked", what_a_chain_is_made_of_can_be_asked},
+    {"a certificate without subject goes by its DNS name",
+     a_certificate_without_subject_goes_by_its_dns_name},
     {"a chain may span files", a_chain_may_span_files},
     {"a pipe is as good as a file", a_pipe_is_as_good_as_a_file},
     {"no PEM data names the origins", no_pem_data_names_the_origins},

@@ -523,9 +523,9 @@ static void early_child(const void *arg)
     (void)arg;
     EXPECT(glue_context_new(&props, &err) == NULL);
     EXPECT_INT(err.code, GLUE_E_INVALID_STATE);
-    EXPECT(glue_chains_parse("", 0, "x", &err) == NULL);
+    EXPECT(glue_chains_parse("", 0, "x", NULL, &err) == NULL);
     EXPECT_INT(err.code, GLUE_E_INVALID_STATE);
-    EXPECT(glue_chains_load(NULL, 0, &err) == NULL);
+    EXPECT(glue_chains_load(NULL, 0, NULL, &err) == NULL);
     EXPECT_INT(err.code, GLUE_E_INVALID_STATE);
     /* None of these has initialised the library by accident. */
     EXPECT_INT(init(config_with("openssl_conf", "MinProtocol = TLSv1.3"), ""), GLUE_OK);

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -378,7 +379,7 @@ glue_chains *testlib_chains(const test_identity *a, const test_identity *b, cons
         testlib_text("%s%s%s", testlib_pem_chain(a), b == NULL ? "" : testlib_pem_chain(b),
                      c == NULL ? "" : testlib_pem_chain(c));
     glue_error err;
-    glue_chains *chains = glue_chains_parse(pem, strlen(pem), "testlib", &err);
+    glue_chains *chains = glue_chains_parse(pem, strlen(pem), "testlib", NULL, &err);
     if (chains == NULL) {
         report(false, __FILE__, __LINE__, "no chains: %s", err.message);
     }
@@ -520,6 +521,32 @@ static bool fault_now(void)
     return true;
 }
 
+static const void *secret;
+static size_t secret_len;
+static unsigned secrets_freed;
+
+/* Is memory that is given back still telling it? */
+static void look_for_secret(void *old)
+{
+    if (secret != NULL && old != NULL && old != secret &&
+        memmem(old, malloc_usable_size(old), secret, secret_len) != NULL) {
+        secrets_freed++;
+    }
+}
+
+void testlib_secret_watch(const void *bytes, size_t len)
+{
+    secret = bytes;
+    secret_len = len;
+    secrets_freed = 0;
+}
+
+unsigned testlib_secret_seen(void)
+{
+    secret = NULL;
+    return secrets_freed;
+}
+
 static void *fault_malloc(size_t size, const char *file, int line)
 {
     (void)file;
@@ -531,6 +558,7 @@ static void *fault_realloc(void *old, size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
+    look_for_secret(old);
     return fault_now() ? NULL : realloc(old, size);
 }
 
@@ -538,6 +566,7 @@ static void fault_free(void *old, const char *file, int line)
 {
     (void)file;
     (void)line;
+    look_for_secret(old);
     free(old);
 }
 

@@ -163,6 +163,13 @@ void testlib_pair_close(test_pair *pair);
 /* Puts the failing allocator under OpenSSL; first thing in main(), before any use of OpenSSL. */
 void testlib_faults_install(void);
 
+/*
+ * From now on memory that OpenSSL's allocator takes back is searched for these bytes, which stay
+ * the caller's; testlib_secret_seen() ends it and tells how often they were in there.
+ */
+void testlib_secret_watch(const void *bytes, size_t len);
+unsigned testlib_secret_seen(void);
+
 /* The nth allocation from now on fails, once; 0 = none. */
 void testlib_faults_arm(unsigned long nth);
 

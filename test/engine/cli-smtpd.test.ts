@@ -186,3 +186,24 @@ test('it goes on when nobody reads its log any more', async () => {
   }
   expect(mails(maildir)).toHaveLength(3);
 });
+
+test('SIGHUP loads the certificates anew, good ones and bad ones', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'mxtls-cli-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  const chainFile = join(directory, 'chain.pem');
+  writeFileSync(chainFile, readFileSync(certificate('ecdsa').chainFile));
+  const smtpd = smtpdCommand(
+    ...parameters('smtpd_tls_security_level=may', `smtpd_tls_chain_files=${chainFile}`),
+  );
+  await smtpd.port();
+  writeFileSync(chainFile, readFileSync(certificate('ml-dsa-65').chainFile));
+  smtpd.child.kill('SIGHUP');
+  await smtpd.logged(': certificates reloaded: ML-DSA-65 mx.example.com\n');
+  writeFileSync(chainFile, '');
+  smtpd.child.kill('SIGHUP');
+  await smtpd.logged(
+    `warning: error loading private keys and certificates from: ${chainFile}: keeping the former certificates\n`,
+  );
+  smtpd.child.kill('SIGTERM');
+  expect(await smtpd.exit).toBe(0);
+});

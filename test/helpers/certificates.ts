@@ -11,8 +11,10 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
 import { openssl, opensslVersion } from './openssl.js';
 
 export interface Certificate {
@@ -96,6 +98,23 @@ function issue(name: string, subject: string, ...extensions: readonly string[]):
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['basicConstraints=critical,CA:FALSE', ...extensions].flatMap((ext) => ['-addext', ext]),
   ]);
+}
+
+/** A self-signed certificate of a new key for `name`, in a folder of its own that goes with the test; the dates are its own. */
+export function freshCertificate(
+  name: string,
+  dates: { readonly notBefore?: Date; readonly notAfter?: Date } = {},
+  algorithm: KeyAlgorithm = 'ecdsa',
+): Certificate {
+  const folder = mkdtempSync(join(tmpdir(), 'mxtls-certificate-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const notBefore = dates.notBefore ?? new Date('2000-01-01T00:00:00Z');
+  const notAfter = dates.notAfter ?? new Date('2125-01-01T00:00:00Z');
+  const utc = (date: Date): string => `${date.toISOString().replace(/[-:T]|\..*/g, '')}Z`;
+  generate(folder, algorithm, `/CN=${name}`, [
+    ...['-not_before', utc(notBefore), '-not_after', utc(notAfter)],
+  ]);
+  return files(folder);
 }
 
 function make(

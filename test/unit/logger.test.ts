@@ -112,6 +112,8 @@ test('channel names are listed', () => {
   expect(eventNames).toEqual([
     'mxtls:tls:established',
     'mxtls:tls:failed',
+    'mxtls:tls:reload',
+    'mxtls:tls:certificate-expiring',
     'mxtls:smtp:delivery',
     'mxtls:smtpd:reject',
     'mxtls:log',

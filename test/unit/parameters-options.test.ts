@@ -1,7 +1,7 @@
 /** From parameters to the options of the classes, and what is said about them on the way. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references to parameters are written so
 import { expect, test } from 'vitest';
-import { resolveSmtp } from '../../lib/config/check.js';
+import { resolveSmtp, resolveSmtpd } from '../../lib/config/check.js';
 import {
   mergeSettings,
   optionsFromParameters,
@@ -210,7 +210,7 @@ test('older level parameters that are overruled say so', () => {
   );
 });
 
-test('certificate and key files are chain files, the key first', () => {
+test('certificate and key files of older parameters are options of their own', () => {
   const content = `smtpd_tls_cert_file = /rsa.pem
 smtpd_tls_key_file = /rsa.key
 smtpd_tls_eccert_file = /ec.pem
@@ -218,16 +218,20 @@ smtp_tls_dcert_file = /ed25519.pem
 smtp_tls_dkey_file = /ed25519.key
 `;
   const { smtpd, smtp, warnings } = fromMainCf(content);
-  expect(smtpd.tls?.chainFiles).toEqual(['/rsa.key', '/rsa.pem', '/ec.pem']);
-  expect(smtp.tls?.chainFiles).toEqual(['/ed25519.key', '/ed25519.pem']);
+  expect(smtpd.tls).toMatchObject({
+    certFile: '/rsa.pem',
+    keyFile: '/rsa.key',
+    eccertFile: '/ec.pem',
+  });
+  expect(smtp.tls).toMatchObject({ dcertFile: '/ed25519.pem', dkeyFile: '/ed25519.key' });
   expect(warnings).toEqual([]);
 });
 
-test('chain files overrule certificate and key files', () => {
-  const content = 'smtpd_tls_cert_file = /a.pem\nsmtpd_tls_chain_files = /b.pem\n';
-  expect(fromMainCf(content)).toMatchObject({
-    smtpd: { tls: { chainFiles: ['/b.pem'] } },
-    warnings: ['smtpd_tls_cert_file and the like are ignored: smtpd_tls_chain_files is set'],
+test('the key of a certificate file is looked for in there, unless it is said where', () => {
+  expect(resolveSmtpd({ tls: { certFile: '/rsa.pem', eccertFile: '/ec.pem' } }).tls).toMatchObject({
+    keyFile: '/rsa.pem',
+    dkeyFile: '',
+    eckeyFile: '/ec.pem',
   });
 });
 

@@ -110,6 +110,12 @@ const libraryFields = {
 const roleFields = {
   securityLevel: true,
   chainFiles: true,
+  certFile: true,
+  keyFile: true,
+  dcertFile: true,
+  dkeyFile: true,
+  eccertFile: true,
+  eckeyFile: true,
   wrappermode: true,
   loglevel: true,
   traceSizeLimit: true,

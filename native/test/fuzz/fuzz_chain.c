@@ -5,7 +5,8 @@
  * is in the tree and the state machine is reached at once), a byte 0xff for the next object without
  * its end; all others are themselves.
  *
- * Target functions: glue_chains_parse, glue_chains_count, glue_chains_key_type, glue_chains_free.
+ * Target functions: glue_chains_parse, glue_chains_count, glue_chains_key_type, glue_chains_cert,
+ * glue_chains_free.
  */
 #include <string.h>
 
@@ -73,8 +74,9 @@ static size_t cook(const uint8_t *recipe, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     glue_error err;
+    glue_chain_cert cert;
     size_t length = cook(data, size);
-    glue_chains *chains = glue_chains_parse(pem, length, "fuzz", &err);
+    glue_chains *chains = glue_chains_parse(pem, length, "fuzz", NULL, &err);
     if (chains == NULL) {
         FUZZ_STATE(err.message[0] != '\0');
         return 0;
@@ -82,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_STATE(glue_chains_count(chains) > 0);
     for (size_t i = 0; i < glue_chains_count(chains); i++) {
         FUZZ_STATE(glue_chains_key_type(chains, i)[0] != '\0');
+        FUZZ_STATE(glue_chains_cert(chains, i, 0, &cert));
     }
     glue_chains_free(chains);
     return 0;
