@@ -7,7 +7,6 @@
  */
 import { addon } from '../addon.js';
 import type { QuestionHandler } from '../dispatch.js';
-import { TlsError } from '../errors.js';
 import type { Logger } from '../log/logger.js';
 import { type OpenTableOptions, openTable } from '../maps/open.js';
 import type { OpenTable } from '../maps/table.js';
