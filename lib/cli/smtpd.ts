@@ -10,6 +10,7 @@ import type { SmtpdSession } from '../smtpd/handlers.js';
 import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
+import { explainListenFailure } from './listen-failure.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { firstSignal } from './signals.js';
 import { type Access, accessFor, refusalLine } from './smtpd-access.js';
@@ -117,7 +118,6 @@ async function serve({
     import('../tls/library.js'),
     import('../log/logger.js'),
   ]);
-  process.stderr.on('error', () => undefined); // whoever read the log has gone: no reason to stop
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const mail = maildir === null ? null : await openMaildir(maildir);
@@ -174,13 +174,13 @@ async function listen(
       listening++;
     } catch (error) {
       if (addresses.length === 1 || !isForeign(error)) {
-        throw error;
+        throw explainListenFailure(error);
       }
       problem ??= error;
     }
   }
   if (listening === 0) {
-    throw problem;
+    throw explainListenFailure(problem);
   }
 }
 
