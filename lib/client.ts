@@ -3,9 +3,9 @@
  */
 import { resolveSmtp } from './config/check.js';
 import type { SmtpParameters } from './config/options.js';
-import { type CredentialsLookup, Delivery } from './delivery/delivery.js';
+import { Delivery } from './delivery/delivery.js';
 import { type HostLookup, systemLookup } from './delivery/host-lookup.js';
-import type { LoginCredentials } from './delivery/login.js';
+import type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
 import { type Nexthop, parseNexthop } from './delivery/nexthop.js';
 import type { DeliveryReport, DeliveryRequest } from './delivery/report.js';
 import { checkRequest } from './delivery/request-check.js';

@@ -8,6 +8,16 @@
  */
 export { adoptSocket } from './adopt.js';
 export * from './client.js';
+export type { Engine } from './config/check.js';
+export {
+  mergeSettings,
+  optionsFromParameters,
+  type ParameterOptions,
+  readAssignments,
+  readMainCf,
+  type Setting,
+  type Settings,
+} from './config/from-parameters.js';
 export type {
   LegacyChainOptions,
   Loglevel,
@@ -18,9 +28,8 @@ export type {
   TlsLibraryOptions,
 } from './config/options.js';
 export { type ConnectOptions, Connection } from './connection.js';
-export type { CredentialsLookup } from './delivery/delivery.js';
 export type { HostLookup } from './delivery/host-lookup.js';
-export type { LoginCredentials } from './delivery/login.js';
+export type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
 export type {
   DeliveryReport,
   DeliveryRequest,

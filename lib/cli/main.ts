@@ -3,6 +3,7 @@
 import { nearest } from '../config/suggest.js';
 import { type Command, exitCode, reportError, usageError } from './command.js';
 import { demoCommand } from './demo.js';
+import { watchOutput } from './output.js';
 import { postconfCommand } from './postconf.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
@@ -67,9 +68,5 @@ function unknownCommand(name: string | undefined): Error {
   );
 }
 
-// A reader that has gone (`mxtls ... | head`) is no reason for a stack trace.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? exitCode.ok : exitCode.failed);
-});
-
+watchOutput();
 process.exitCode = await main(process.argv.slice(2));

@@ -131,6 +131,7 @@ async function checkConfiguration(parameters: ParameterOptions): Promise<void> {
 
 /** A delivery that is broken off may have been sent or not; nobody would know. */
 function finishOnSignal(): void {
+  process.on('SIGHUP', () => undefined); // the terminal has gone: no reason to break off
   firstSignal().then((signal) => {
     process.stderr.write(
       `mxtls: ${signal}: waiting for the delivery to end; a second signal ends it at once\n`,

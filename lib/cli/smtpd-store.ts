@@ -1,4 +1,6 @@
 /** Where `mxtls smtpd` puts messages: into a Maildir, or nowhere. */
+import { access, constants } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { TlsError } from '../errors.js';
 import type { Logger } from '../log/logger.js';
 import { Maildir } from '../maildir/maildir.js';
@@ -15,7 +17,7 @@ export async function openMaildir(path: string): Promise<Maildir> {
     return await Maildir.open({ path });
   } catch (error) {
     throw new Failure(
-      `--maildir: cannot write to ${path}: ${systemReason(error)}; name a directory that this user may write to`,
+      `--maildir: cannot write to ${path}: ${await reasonFor(path, error)}; name a directory that this user may write to`,
       exitCode.config,
       error,
     );
@@ -37,6 +39,24 @@ export class LateStore {
   open(store: Store): void {
     this.#open(store);
   }
+}
+
+/** node calls a directory that cannot be made missing; the reason is with the one above it. */
+async function reasonFor(path: string, error: unknown): Promise<string> {
+  let reason = error;
+  for (
+    let at = resolve(path);
+    (reason as NodeJS.ErrnoException).code === 'ENOENT';
+    at = dirname(at)
+  ) {
+    try {
+      await access(at, constants.W_OK);
+      return systemReason(error);
+    } catch (problem) {
+      reason = problem;
+    }
+  }
+  return systemReason(reason);
 }
 
 export interface KeepProps {

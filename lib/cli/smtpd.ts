@@ -10,6 +10,7 @@ import { formatHostPort, type HostPort, parseHostPort } from './address.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode, Failure, usageError } from './command.js';
 import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
+import { explainListenFailure } from './listen-failure.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal, onHangUp } from './signals.js';
@@ -129,7 +130,6 @@ async function serve({
     import('../tls/library.js'),
     import('../log/logger.js'),
   ]);
-  process.stderr.on('error', () => undefined); // whoever read the log has gone: no reason to stop
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const late = new LateStore();
@@ -184,13 +184,13 @@ async function listen(
       listening.push(`listening ${formatHostPort(listener.address, listener.port)}\n`);
     } catch (error) {
       if (addresses.length === 1 || !isForeign(error)) {
-        throw error;
+        throw explainListenFailure(error);
       }
       problem ??= error;
     }
   }
   if (listening.length === 0) {
-    throw problem;
+    throw explainListenFailure(problem);
   }
   return listening;
 }

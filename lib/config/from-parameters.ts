@@ -32,7 +32,17 @@ export interface ParameterOptions {
 }
 
 /**
- * Reads parameters.
+ * Makes options of parameters, for the classes:
+ *
+ * ```js
+ * const settings = mergeSettings(readMainCf('/etc/mxtls'), readAssignments(['smtp_tls_loglevel=1']));
+ * const { smtp, library, warnings } = optionsFromParameters(settings, 'smtp');
+ * warnings.forEach((text) => logger.warn(text));
+ * initLibrary(library);
+ * const client = new Smtp({ ...smtp, logger });
+ * ```
+ *
+ * Times become milliseconds, lists arrays; what was not set stays out, so that the class has its own default.
  *
  * @param engine the parameters of the other one are not looked at: a main.cf may have for it what this version refuses
  * @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`; `MAIN_CF` for a value of main.cf

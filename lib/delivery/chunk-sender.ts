@@ -31,10 +31,18 @@ export class ChunkSender extends ContentSender {
   }
 
   replied(reply: ReplyReader): void {
-    const { transaction } = this.props;
+    const { transaction, done } = this.props;
+    const wasRefused = this.#refused;
     this.#unanswered--;
-    if (reply.code >= 300 && !this.#refused) {
-      this.#refused = true;
+    this.#refused ||= Math.floor(reply.code / 100) !== 2;
+    if (this.finished && this.#unanswered === 0) {
+      if (!wasRefused) {
+        transaction.completed(reply, 'bdat');
+      }
+      done(!this.#refused);
+      return;
+    }
+    if (this.#refused && !wasRefused) {
       this.finished = true;
       transaction.source.cancel();
       transaction.failRest(transaction.refusal(reply, 'bdat'));
@@ -42,10 +50,7 @@ export class ChunkSender extends ContentSender {
     if (!this.finished) {
       this.pump();
     } else if (this.#unanswered === 0) {
-      if (!this.#refused) {
-        transaction.completed(reply);
-      }
-      this.props.done(!this.#refused);
+      done(false);
     }
   }
 
@@ -74,6 +79,9 @@ export class ChunkSender extends ContentSender {
   #send(last: boolean): void {
     const { conversation, options, farewell } = this.props;
     const { wire } = conversation;
+    if (this.#unanswered === 0 && conversation.refusesEarly()) {
+      return; // a reply too many would be taken for that of the next chunk, up to the last one
+    }
     wire.say(`BDAT ${this.#size}${last ? ' LAST' : ''}\r\n`);
     for (const part of this.#parts) {
       wire.add(part);

@@ -1,9 +1,9 @@
 /**
  * Talking with a server on the native connection itself: commands out, whole replies in.
  *
- * Knows which replies are awaited; one that nobody has asked for, a malformed one, one that came
- * before its command, silence and a broken connection all end the conversation with a
- * {@link Failure}. Nothing is thrown at the caller.
+ * Knows which replies are awaited; one that nobody has asked for, one that came before its command,
+ * one without end, silence and a broken connection all end the conversation with a {@link Failure}.
+ * Nothing is thrown at the caller. Lines that are no replies are passed over, with a warning.
  */
 import { constants } from 'node:os';
 import type { ConnectionOwner } from '../dispatch.js';
@@ -15,8 +15,11 @@ import { ReplyReader } from '../smtp/reply-reader.js';
 import { Wire } from '../smtp/wire.js';
 import { deferred, type Failure } from './failure.js';
 
-/** RFC 5321 has 512, real servers more. */
+/** Longer lines are cut: `line_length_limit`. RFC 5321 has 512, real servers more. */
 const replyLineLimit = 2048;
+
+/** Bytes that a server may say without coming to the end of a reply. */
+const replyLimit = 64 * 1024;
 
 /** Milliseconds that a server has for its end of the connection when its last reply is not wanted. */
 const lingerTime = 10_000;
@@ -51,6 +54,8 @@ export interface ConversationEvents {
   notSecured(error: TlsError): void;
   /** The connection broke with this; `failed` follows. */
   brokenBy(error: TlsError): void;
+  /** The server said something that is no reply; it is passed over. */
+  puzzled(line: string): void;
   /** What was written has left. */
   drained(): void;
   /** It is over, and not as intended. */
@@ -71,6 +76,8 @@ export class Conversation implements ConnectionOwner {
   #awaited = 0;
   #timeout = 0;
   #traced = false;
+  /** Bytes read since the end of the last reply. */
+  #unfinished = 0;
   #state: 'connecting' | 'talking' | 'handshake' | 'quitting' | 'over' = 'connecting';
 
   /**
@@ -187,10 +194,14 @@ export class Conversation implements ConnectionOwner {
     }
     const { input } = this.wire;
     input.open(slab, 0, length);
+    this.#unfinished += length;
     while (this.#state === 'talking' && input.next()) {
       this.#line();
     }
     input.hold();
+    if (this.#unfinished > replyLimit && this.#state === 'talking') {
+      this.breakOff('sent a reply without end');
+    }
   }
 
   /** The server need not end its side first where nobody waits for the reply anyway. */
@@ -203,12 +214,12 @@ export class Conversation implements ConnectionOwner {
   }
 
   #line(): void {
-    const { line, from, to, tooLong } = this.wire.input;
-    const progress = tooLong ? 'malformed' : this.#reply.push(line, from, to);
-    if (progress === 'malformed') {
-      const shown = printable(line.toString('latin1', from, Math.min(to, from + 100)));
-      this.breakOff(tooLong ? 'sent a line that is too long' : `sent no reply: ${shown}`);
+    const { line, from, to } = this.wire.input;
+    const progress = this.#reply.push(line, from, to);
+    if (progress === 'garbage') {
+      this.#events.puzzled(printable(line.toString('latin1', from, Math.min(to, from + 100))));
     } else if (progress === 'done') {
+      this.#unfinished = 0;
       if (this.#awaited > 0) {
         this.#awaited--;
         this.#events.replied(this.#reply);

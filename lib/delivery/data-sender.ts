@@ -19,7 +19,7 @@ export class DataSender extends ContentSender {
   }
 
   replied(reply: ReplyReader): void {
-    this.props.transaction.completed(reply);
+    this.props.transaction.completed(reply, 'dot');
     this.props.done(true);
   }
 

@@ -11,7 +11,7 @@ import { logEstablished } from '../log/handshake.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { deferred, type Failure } from './failure.js';
 import { type HostLookup, lookupHost } from './host-lookup.js';
-import type { LoginCredentials } from './login.js';
+import { type CredentialsLookup, lookupCredentials } from './login.js';
 import { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
 import { Outcomes } from './outcomes.js';
@@ -20,11 +20,6 @@ import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
 import { Transaction } from './transaction.js';
-
-/** User and password for a host, or null for no AUTH. */
-export type CredentialsLookup = (
-  host: string,
-) => LoginCredentials | null | Promise<LoginCredentials | null>;
 
 export interface DeliveryProps {
   readonly service: DeliveryService;
@@ -86,7 +81,14 @@ export class Delivery {
       this.#logTrouble(addresses, lastHost);
       return;
     }
-    const login = service.options.saslAuthEnable ? await credentials(nexthop.host) : null;
+    const login = service.options.saslAuthEnable
+      ? await lookupCredentials(nexthop.host, credentials)
+      : null;
+    if (login !== null && 'kind' in login) {
+      this.#outcomes.setAll(login, null);
+      this.#logTrouble(login, lastHost);
+      return;
+    }
     for (const [i, address] of addresses.entries()) {
       const failure = await this.#tryAddress({
         ...{ ...nexthop, address, level: service.level },
@@ -165,7 +167,7 @@ export class Delivery {
       session.namaddr,
     );
     const failure = await session.send(transaction, !more);
-    this.#stopped = failure?.kind === 'ambiguous' || !this.#source.rewindable;
+    this.#stopped = transaction.ambiguous || !this.#source.rewindable;
     for (const [at, i] of open.entries()) {
       this.#outcomes.set(i, transaction.outcomes[at] ?? null, session, ready);
     }

@@ -3,10 +3,29 @@
  */
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import { type PasswordMechanism, passwordMechanisms, plainResponse } from '../smtp/sasl.js';
+import { deferred, type Failure } from './failure.js';
 
 export interface LoginCredentials {
   readonly username: string;
   readonly password: string;
+}
+
+/** User and password for a host, or null for no AUTH. */
+export type CredentialsLookup = (
+  host: string,
+) => LoginCredentials | null | Promise<LoginCredentials | null>;
+
+/** What the caller has for a host; that its look-up fails defers the delivery. */
+export async function lookupCredentials(
+  host: string,
+  lookup: CredentialsLookup,
+): Promise<LoginCredentials | Failure | null> {
+  try {
+    return await lookup(host);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    return deferred('connect', '4.3.0', `cannot look up the credentials for ${host}: ${reason}`);
+  }
 }
 
 export class Login {

@@ -61,7 +61,11 @@ export class MessageSource {
 
   /** Nobody will ask for the rest. */
   cancel(): void {
-    this.#iterator?.return?.().catch(() => undefined);
+    this.#end().catch(() => undefined);
+  }
+
+  async #end(): Promise<void> {
+    await this.#iterator?.return?.();
   }
 
   async #nextOfStream(): Promise<Buffer | null> {

@@ -8,13 +8,14 @@ import { addon } from '../addon.js';
 import '../dispatch.js';
 import type { TlsError } from '../errors.js';
 import { libraryProblems } from '../log/handshake.js';
+import { printable } from '../log/logger.js';
 import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import type { TlsLevel } from '../tls/levels.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
-import type { Failure } from './failure.js';
+import { type Failure, refused } from './failure.js';
 import { Hello } from './hello.js';
 import type { LoginCredentials } from './login.js';
 import type { DeliveryService } from './service.js';
@@ -46,6 +47,8 @@ export class Session implements ConversationEvents {
   /** Why the connection is over. */
   #failure: Failure | null = null;
   #opened: Done | null = null;
+  /** It was said that the server says what is no reply. */
+  #puzzled = false;
 
   /** Begins to connect. @throws TlsError `CONNECT_FAILED` when that is not even possible */
   constructor(service: DeliveryService, props: SessionProps) {
@@ -136,6 +139,18 @@ export class Session implements ConversationEvents {
     this.#conversation.ask('RSET\r\n', 'sending final RSET', rsetTimeout);
   }
 
+  /** A server that refuses RSET is in a state that nobody knows: a new connection is better. */
+  #wasReset(reply: ReplyReader): void {
+    if (reply.code >= 200 && reply.code < 300) {
+      this.#state = 'mail';
+      this.#transfer?.start();
+      return;
+    }
+    const text = `host ${this.namaddr} said: ${printable(reply.text)} (in reply to RSET command)`;
+    this.quit();
+    this.failed(refused(reply, text));
+  }
+
   #settleOpening(failure: Failure | null): void {
     this.#state = 'idle';
     this.#failure ??= failure;
@@ -169,14 +184,22 @@ export class Session implements ConversationEvents {
     }
   }
 
+  puzzled(line: string): void {
+    if (!this.#puzzled) {
+      this.#puzzled = true;
+      this.#service.logger.warn(
+        `non-SMTP response from ${this.#conversation.namaddrport}: ${line}`,
+      );
+    }
+  }
+
   replied(reply: ReplyReader): void {
     switch (this.#state) {
       case 'opening':
         this.#hello.replied(reply);
         break;
       case 'reset':
-        this.#state = 'mail';
-        this.#transfer?.start();
+        this.#wasReset(reply);
         break;
       default:
         this.#transfer?.replied(reply);
@@ -195,6 +218,9 @@ export class Session implements ConversationEvents {
     this.#failure = failure;
     if (this.#state === 'opening') {
       this.#settleOpening(failure);
+    } else if (this.#state === 'reset') {
+      // It concerns the message before; a new connection knows nothing of it.
+      this.#transfer?.failed({ ...failure, kind: 'interrupted', status: 'deferred' });
     } else if (this.#state !== 'idle') {
       this.#transfer?.failed(failure);
     }

@@ -77,6 +77,11 @@ export class Transaction {
     return null;
   }
 
+  /** Every recipient has an outcome. */
+  get settled(): boolean {
+    return !this.outcomes.includes(null);
+  }
+
   /** How many commands the envelope has, DATA included. */
   get commands(): number {
     return this.#props.recipients.length + 2;
@@ -124,15 +129,27 @@ export class Transaction {
     return failure;
   }
 
-  /** Takes the reply to the end of the message. */
-  completed(reply: ReplyReader): void {
-    if (Math.floor(reply.code / 100) === 2) {
+  /** The server may have taken the message or not. */
+  get ambiguous(): boolean {
+    return this.outcomes.some(
+      (outcome) => outcome?.status === 'deferred' && outcome.kind === 'ambiguous',
+    );
+  }
+
+  /**
+   * Takes the reply to the end of the message. One of the wrong kind leaves open what became of it;
+   * so does 221, which answers a QUIT that went out behind the message.
+   */
+  completed(reply: ReplyReader, step: 'dot' | 'bdat'): void {
+    const digit = Math.floor(reply.code / 100);
+    if (digit === 2 && reply.code !== 221) {
       const sent: Sent = { status: 'sent', dsn: reply.status, text: printable(reply.text) };
       for (let i = 0; i < this.outcomes.length; i++) {
         this.outcomes[i] ??= sent;
       }
     } else {
-      this.failRest(this.refusal(reply, 'dot'));
+      const failure = this.refusal(reply, step);
+      this.failRest(failure.kind === 'protocol' ? { ...failure, kind: 'ambiguous' } : failure);
     }
   }
 

@@ -126,9 +126,8 @@ export class Transfer {
     const index = this.#answered++;
     const step = transaction.step(index);
     const failure = transaction.answered(index, reply);
-    if (failure !== null && reply.code === 421) {
-      transaction.failRest(failure); // the server goes; what it accepted so far is void
-      conversation.destroy();
+    if (failure !== null && reply.code === 421 && transaction.settled) {
+      conversation.destroy(); // the server goes
       this.#over(null, false);
     } else if (this.#answered === this.#commands) {
       this.#endOfEnvelope(step, failure);

@@ -1,24 +1,25 @@
 /**
  * Puts the lines of a server's reply together (RFC 5321 section 4.2.1).
  *
- * Strict: each line begins with three digits, then `-`, a blank or nothing; all lines of a reply
- * have one code; neither lines nor bytes are without bound. What breaks a rule is a protocol
- * failure that ends the delivery, because after it nobody knows which reply answers what.
+ * As tolerant as smtp(8): a line that begins with three digits, then `-`, a blank or nothing, belongs
+ * to a reply, and the last line's code is the reply's; any other line belongs to none. What a server
+ * says beyond {@link maxText} is not kept.
  */
-
 import { statusCode } from './reply.js';
 
-const maxLines = 200;
+/** Characters of a reply that are kept, and those that a log or a report shows. */
 const maxText = 32 * 1024;
+const maxShown = 2048;
 
-export type ReplyProgress = 'more' | 'done' | 'malformed';
+/** `garbage`: the line is no part of a reply and changes nothing. */
+export type ReplyProgress = 'more' | 'done' | 'garbage';
 
 export class ReplyReader {
   /** Of the reply that is complete after `done`. */
   code = 0;
-  /** Its lines without codes. */
-  lines: string[] = [];
 
+  /** With their codes. */
+  #lines: string[] = [];
   #open = false;
   #size = 0;
 
@@ -26,33 +27,35 @@ export class ReplyReader {
   push(line: Buffer, from: number, to: number): ReplyProgress {
     const code = threeDigits(line, from, to);
     const mark = to - from > 3 ? line[from + 3] : 0x20;
-    if (code < 0 || (mark !== 0x20 && mark !== 0x2d) || (this.#open && code !== this.code)) {
-      return 'malformed';
+    if (code < 0 || (mark !== 0x20 && mark !== 0x2d)) {
+      return 'garbage';
     }
     if (!this.#open) {
-      this.code = code;
-      this.lines = [];
+      this.#lines = [];
       this.#size = 0;
     }
+    this.code = code;
     this.#size += to - from;
-    if (this.lines.length >= maxLines || this.#size > maxText) {
-      return 'malformed';
+    if (this.#size <= maxText) {
+      this.#lines.push(line.toString('utf8', from, to));
     }
-    this.lines.push(line.toString('utf8', Math.min(from + 4, to), to));
     this.#open = mark === 0x2d;
     return this.#open ? 'more' : 'done';
   }
 
+  /** Its lines without codes. */
+  get lines(): readonly string[] {
+    return this.#lines.map((line) => line.slice(4));
+  }
+
   /** The whole reply on one line, as a log shows it (`550-5.1.1 first 550 5.1.1 second`); the peer's text as it came. */
   get text(): string {
-    const last = this.lines.length - 1;
-    const parts = this.lines.map((line, i) => `${this.code}${i < last ? '-' : ' '}${line}`);
-    return parts.join(' ').trimEnd();
+    return this.#lines.join(' ').slice(0, maxShown).trimEnd();
   }
 
   /** Enhanced status code of the reply, or one made of its code. */
   get status(): string {
-    return statusCode(this.code, this.lines[this.lines.length - 1] ?? '');
+    return statusCode(this.code, this.#lines[this.#lines.length - 1]?.slice(4) ?? '');
   }
 }
 
@@ -68,5 +71,5 @@ function threeDigits(line: Buffer, from: number, to: number): number {
     }
     code = code * 10 + digit;
   }
-  return code >= 200 && code <= 599 ? code : -1;
+  return code;
 }

@@ -17,8 +17,9 @@ export class Run {
   #waiting: (() => void)[] = [];
   #ended = false;
 
-  constructor(args: readonly string[]) {
-    this.child = spawn(process.execPath, [main, ...args]);
+  constructor(args: readonly string[], program: string = process.execPath) {
+    const whole = program === process.execPath ? [main, ...args] : args;
+    this.child = spawn(program, whole);
     this.child.stdin.on('error', () => undefined);
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
@@ -37,6 +38,11 @@ export class Run {
       this.child.kill('SIGKILL');
       await this.exit;
     });
+  }
+
+  /** Another program, which runs the command in its turn. */
+  static of(program: string, args: readonly string[]): Run {
+    return new Run(args, program);
   }
 
   /** Waits for a text in the log. */

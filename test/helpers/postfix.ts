@@ -125,6 +125,25 @@ export class Postfix {
     runInDebian13(['sendmail', ...options, ...recipients], this.#directory, message);
   }
 
+  /** Hands the same message to sendmail(1) for each list of recipients, while this process goes on. */
+  async submitEach(
+    sender: string,
+    recipientLists: readonly (readonly string[])[],
+    message: string,
+  ): Promise<void> {
+    writeFileSync(this.#file('message'), message);
+    const script =
+      'while read -r list; do sendmail -C "$PWD/etc" -i -f "$0" -- $list <message; done';
+    const [program = '', ...args] = inDebian13(['sh', '-ec', script, sender], this.#directory);
+    const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
+    const child = spawn(program, args, { env, stdio: ['pipe', 'inherit', 'inherit'] });
+    child.stdin.end(recipientLists.map((list) => `${list.join(' ')}\n`).join(''));
+    const [status] = await once(child, 'close');
+    if (status !== 0) {
+      throw new Error(`sendmail ended with ${status}`);
+    }
+  }
+
   /** Messages in the mailbox of an address. */
   mails(recipient: string): string[] {
     const folder = this.#file('mail', recipient, 'new');

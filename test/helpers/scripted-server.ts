@@ -1,7 +1,7 @@
 /** A server that does what a script says, good manners or bad, over a plain socket. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { onTestFinished } from 'vitest';
 import { certificate } from './certificates.js';
@@ -59,12 +59,27 @@ export class ScriptedPeer {
     return message;
   }
 
+  /** The same for a large message that nobody will look at. */
+  async skipMessage(): Promise<void> {
+    await this.#until(() => {
+      const end = this.#text.indexOf('\r\n.\r\n');
+      this.#text = end < 0 ? this.#text.slice(-4) : this.#text.slice(end + 5);
+      return this.#ended || end >= 0;
+    });
+  }
+
+  /** Hears so many bytes, or what comes before the client ends. */
+  async hearBytes(size: number): Promise<void> {
+    await this.#until(() => this.#ended || this.#text.length >= size);
+    this.#text = this.#text.slice(size);
+  }
+
   /** Waits until the client has ended. */
   async gone(): Promise<void> {
     await this.#until(() => this.#ended);
   }
 
-  /** Goes on in TLS. */
+  /** Goes on in TLS; rejects when the client breaks the handshake off. */
   async secure(): Promise<void> {
     const { keyFile, certFile } = certificate('ecdsa');
     const secureContext = createSecureContext({
@@ -75,7 +90,15 @@ export class ScriptedPeer {
     const secured = new TLSSocket(this.#socket, { isServer: true, secureContext });
     this.#socket = secured;
     this.#attach(secured);
-    await once(secured, 'secure');
+    await new Promise<unknown>((resolve, reject) => {
+      const closed = (): void => reject(new Error('the client has gone in the handshake'));
+      secured.once('secure', resolve).once('error', reject);
+      secured.once('end', closed).once('close', closed);
+      this.#raw.once('end', closed).once('close', closed);
+      if (this.#ended) {
+        closed();
+      }
+    });
   }
 
   /** Passes everything from now on through to somebody else on this machine. */
@@ -86,6 +109,12 @@ export class ScriptedPeer {
     other.pipe(this.#raw);
     other.on('error', () => this.#raw.destroy());
     this.#raw.on('close', () => other.destroy());
+  }
+
+  /** Reads nothing from now on, and so never learns that the client has gone. */
+  stopReading(): void {
+    this.#raw.pause();
+    this.#ended = true;
   }
 
   end(): void {
@@ -132,36 +161,59 @@ export interface ScriptedServer {
   connections: number;
 }
 
-/** One script for each connection, in order; the last one for all that follow. */
-export async function scriptedServer(
-  ...scripts: readonly ((peer: ScriptedPeer) => Promise<void> | void)[]
-): Promise<ScriptedServer> {
-  const running: Promise<void>[] = [];
+type Script = (peer: ScriptedPeer) => Promise<void> | void;
+
+export interface ScriptedServers {
+  /** One script for each connection, in order; the last one for all that follow. */
+  listen(...scripts: readonly Script[]): Promise<ScriptedServer>;
+  /** Ends all of them. */
+  close(): void;
+}
+
+/** Servers that live until they are closed. */
+export function scriptedServers(): ScriptedServers {
+  const servers: Server[] = [];
   const sockets = new Set<Socket>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    sockets.add(socket);
-    const script = scripts[Math.min(result.connections++, scripts.length - 1)];
-    running.push(Promise.resolve(script?.(new ScriptedPeer(socket))));
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(() => {
-    server.close();
-    for (const socket of sockets) {
-      socket.destroy();
-    }
-  });
-  const { port } = server.address() as AddressInfo;
-  const result = {
-    port,
-    nexthop: `[127.0.0.1]:${port}`,
-    namaddr: '127.0.0.1[127.0.0.1]',
-    connections: 0,
-    get done() {
-      return Promise.all(running);
+  return {
+    listen: async (...scripts) => {
+      const running: Promise<void>[] = [];
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        sockets.add(socket);
+        socket.on('close', () => sockets.delete(socket));
+        const script = scripts[Math.min(result.connections++, scripts.length - 1)];
+        running.push(Promise.resolve(script?.(new ScriptedPeer(socket))));
+      });
+      servers.push(server);
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const result = {
+        port,
+        nexthop: `[127.0.0.1]:${port}`,
+        namaddr: '127.0.0.1[127.0.0.1]',
+        connections: 0,
+        get done() {
+          return Promise.all(running);
+        },
+      };
+      return result;
+    },
+    close: () => {
+      for (const server of servers) {
+        server.close();
+      }
+      for (const socket of sockets) {
+        socket.destroy();
+      }
     },
   };
-  return result;
+}
+
+/** A server that lives as long as the test; see {@link ScriptedServers.listen}. */
+export function scriptedServer(...scripts: readonly Script[]): Promise<ScriptedServer> {
+  const servers = scriptedServers();
+  onTestFinished(() => servers.close());
+  return servers.listen(...scripts);
 }
 
 /** Greeting and EHLO of a server that offers these keywords. */

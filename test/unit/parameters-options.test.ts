@@ -1,6 +1,9 @@
 /** From parameters to the options of the classes, and what is said about them on the way. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: references to parameters are written so
-import { expect, test } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
 import { resolveSmtp, resolveSmtpd } from '../../lib/config/check.js';
 import {
   mergeSettings,
@@ -262,6 +265,23 @@ inet_interfaces = all
     tls: { securityLevel: 'may' },
   });
   expect(warnings).toEqual([expect.stringMatching(/^mxtls does not have 7 of these parameters/)]);
+});
+
+test('the package itself exports what makes options of a main.cf', async () => {
+  const { mergeSettings, optionsFromParameters, readAssignments, readMainCf, Smtp } = await import(
+    '../../lib/index.js'
+  );
+  const directory = mkdtempSync(join(tmpdir(), 'mxtls-main-cf-'));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
+  writeFileSync(join(directory, 'main.cf'), 'smtp_mail_timeout = 2m\nsmtp_tls_loglevel = 1\n');
+  const settings = mergeSettings(readMainCf(directory), readAssignments(['smtp_tls_loglevel=0']));
+  const { smtp, smtpd, warnings } = optionsFromParameters(settings, 'smtp');
+  expect({ smtp, smtpd, warnings }).toEqual({
+    smtp: { mailTimeout: 120_000, tls: { loglevel: '0' } },
+    smtpd: {},
+    warnings: [],
+  });
+  expect(() => new Smtp(smtp)).not.toThrow();
 });
 
 test('defaults of a command give way to main.cf', () => {

@@ -79,21 +79,39 @@ describe('ReplyReader', () => {
   });
 
   test.each([
-    ['no digits', ['hello']],
-    ['two digits', ['25 x']],
-    ['code too small', ['100 x']],
-    ['code too large', ['600 x']],
-    ['something behind the code', ['250x']],
-    ['nothing', ['']],
-    ['another code in the second line', ['250-a', '251 b']],
-  ])('malformed: %s', (_, lines) => {
-    expect(read(...lines).progress.at(-1)).toBe('malformed');
+    ['no digits', 'hello'],
+    ['two digits', '25 x'],
+    ['something behind the code', '250x'],
+    ['nothing', ''],
+    ['NUL bytes', '\0\0\0 x'],
+  ])('what is no part of a reply changes nothing: %s', (_, line) => {
+    const { reader, progress } = read('550-a', line, '550 b');
+    expect(progress).toEqual(['more', 'garbage', 'done']);
+    expect(reader.text).toBe('550-a 550 b');
   });
 
-  test('neither lines nor bytes are without bound', () => {
-    expect(read(...Array.from({ length: 300 }, () => '250-x')).progress).toContain('malformed');
-    const long = `250-${'x'.repeat(1000)}`;
-    expect(read(...Array.from({ length: 100 }, () => long)).progress).toContain('malformed');
+  test.each([
+    ['100 x', 100],
+    ['999 x', 999],
+  ])('three digits are a code: %s', (line, code) => {
+    const { reader, progress } = read(line);
+    expect(progress).toEqual(['done']);
+    expect(reader.code).toBe(code);
+  });
+
+  test('the last code counts', () => {
+    const { reader } = read('250-a', '550 5.7.1 b');
+    expect(reader.code).toBe(550);
+    expect(reader.status).toBe('5.7.1');
+    expect(reader.text).toBe('250-a 550 5.7.1 b');
+  });
+
+  test('neither what is kept nor what is shown is without bound', () => {
+    const long = `250-${'x'.repeat(996)}`;
+    const { reader } = read(...Array.from({ length: 100 }, () => long), '250 end');
+    expect(reader.code).toBe(250);
+    expect(reader.lines).toHaveLength(32);
+    expect(reader.text).toHaveLength(2048);
   });
 
   test('reads the next reply after one that is done', () => {
