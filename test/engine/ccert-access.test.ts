@@ -98,7 +98,7 @@ describe('permit_tls_clientcerts', () => {
       lines: [
         `warning: relay_clientcerts: lookup error for fingerprint '${cert}', pkey fingerprint ${pkey}: connection refused`,
         expect.stringMatching(
-          /^[0-9A-F]+: reject: RCPT from unknown\[127\.0\.0\.1\]: 451 4\.3\.0 <b@example\.com>: Temporary lookup failure; from=<a@example\.org> to=<b@example\.com> proto=ESMTP helo=<x>$/,
+          /^NOQUEUE: reject: RCPT from unknown\[127\.0\.0\.1\]: 451 4\.3\.0 <b@example\.com>: Temporary lookup failure; from=<a@example\.org> to=<b@example\.com> proto=ESMTP helo=<x>$/,
         ),
       ],
     });
