@@ -12,7 +12,7 @@ import { run, Sentence, say } from './say.mjs';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** The binary that `npm run prebuild` made for this platform; the loader looks at the same place. */
+/** The binary that `npm run prebuilds` made for this platform; the loader looks at the same place. */
 function prebuilt() {
   const libc = thisMachine().musl ? 'musl' : 'glibc';
   return join(ROOT, 'prebuilds', `linux-${process.arch}`, `mxtls_static.${libc}.node`);

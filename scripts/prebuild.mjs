@@ -1,4 +1,4 @@
-// `npm run prebuild`: prebuilds/linux-<arch>/mxtls_static.<libc>.node, which the package ships so
+// `npm run prebuilds`: prebuilds/linux-<arch>/mxtls_static.<libc>.node, which the package ships so
 // that an install need not compile. Always static: a shipped binary cannot know the libssl of the
 // machine it will run on. Built in a copy of the tree, because prebuildify starts with a clean build
 // directory and would take the developers' build with it.
