@@ -26,6 +26,7 @@ export const errorCatalogue = {
   BAD_CIPHERS: { class: 'config', text: 'the cipher list cannot be set' },
   BAD_GROUPS: { class: 'config', text: 'the key exchange groups cannot be set' },
   DH_FILE: { class: 'config', text: 'the DH parameter file cannot be opened' },
+  TICKET_CIPHER: { class: 'config', text: 'the cipher cannot be used for session tickets' },
   DH_PARAMETERS: { class: 'config', text: 'the DH parameters cannot be used' },
   KEYLOG_FILE: { class: 'config', text: 'the key log file cannot be used' },
   BAD_DIGEST: { class: 'config', text: 'the digest algorithm is not known' },

@@ -108,6 +108,12 @@ export interface NativeContextProps {
   /** 8 bytes; ticket key names with another prefix are not asked for. */
   readonly keyPrefix: Uint8Array | null;
   readonly tickets: boolean;
+  /** Name of a CBC cipher; null: AES-256-CBC. */
+  readonly ticketCipher: string | null;
+  /** Server: seconds that a session may be resumed; 0: OpenSSL's default. */
+  readonly sessionTimeout: number;
+  /** Server: in TLS 1.2 session ids are given out, though nothing is cached. */
+  readonly sessionIds: boolean;
   readonly acknowledgeSni: boolean;
   /** Asked before a question `chain` is. */
   readonly sniCache: NativeSniCache | null;

@@ -317,16 +317,6 @@ static glue_status hint_cas(SSL_CTX *ctx, const char *ca_file, glue_error *err)
     return GLUE_OK;
 }
 
-static bool set_tickets(SSL_CTX *ctx, bool tickets)
-{
-    if (!tickets) {
-        SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
-    }
-    /* The configuration file may have turned tickets off; stateful ones would need a cache. */
-    bool none = (SSL_CTX_get_options(ctx) & SSL_OP_NO_TICKET) != 0;
-    return SSL_CTX_set_num_tickets(ctx, none ? 0 : 1) == 1;
-}
-
 static glue_status configure_server(glue_context *context, const glue_context_props *props,
                                     glue_error *err)
 {
@@ -346,8 +336,11 @@ static glue_status configure_server(glue_context *context, const glue_context_pr
     }
     /* Our key is always to be had raw; a client's only on request. */
     if (!offer_server_types(ctx) || (props->enable_rpk && !offer_client_types(ctx)) ||
-        !set_tickets(ctx, props->tickets) || !set_session_id_context(ctx, props)) {
+        !set_session_id_context(ctx, props)) {
         return out_of_memory(err);
+    }
+    if (glue_ticket_set(context, props, err) != GLUE_OK) {
+        return GLUE_ERROR;
     }
     glue_hello_register(context);
     return GLUE_OK;
@@ -405,6 +398,7 @@ static void context_destroy(glue_context *context)
 {
     SSL_CTX_free(context->ctx);
     glue_keylog_close(context);
+    glue_ticket_key_free(context->ticket_key);
     EVP_MD_free(context->digest);
     OPENSSL_free(context->cipher_list);
     glue_sni_cache_free(context->sni_cache);

@@ -142,6 +142,8 @@ bool glue_chains_install_handle(const glue_chains *chains, SSL *ssl);
 
 /* ------------------------------------------------------------------ glue_context.c */
 
+typedef struct glue_ticket_key glue_ticket_key;
+
 struct glue_context {
     SSL_CTX *ctx;
     glue_role role;
@@ -151,9 +153,10 @@ struct glue_context {
     glue_sni_cache *sni_cache; /* owned reference, or NULL */
     bool require_client_cert;
     bool enable_rpk;
-    EVP_MD *digest;    /* owned */
-    char *cipher_list; /* owned; NULL: the library's */
-    int keylog_fd;     /* owned; -1 = none */
+    EVP_MD *digest;              /* owned */
+    char *cipher_list;           /* owned; NULL: the library's */
+    int keylog_fd;               /* owned; -1 = none */
+    glue_ticket_key *ticket_key; /* owned; NULL: OpenSSL makes the tickets */
     atomic_int references;
 };
 
@@ -203,6 +206,12 @@ int glue_verify_server_certs_too(X509_STORE_CTX *store, void *arg);
 /* UTF-8 into `out`, whole and fit for a log, or nothing; a name's first entry of this kind. */
 void glue_reflect_text(const ASN1_STRING *string, char *out, size_t size);
 void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size);
+
+/* ------------------------------------------------------------------ glue_ticket.c */
+
+glue_status glue_ticket_set(glue_context *context, const glue_context_props *props,
+                            glue_error *err);
+void glue_ticket_key_free(glue_ticket_key *key); /* NULL is fine */
 
 /* ------------------------------------------------------------------ glue_digest.c */
 

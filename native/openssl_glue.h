@@ -246,6 +246,9 @@ typedef struct glue_context_props {
     unsigned ask;                /* server: GLUE_ASK_* bits */
     unsigned char key_prefix[8]; /* ticket key names of this cluster; asked for with TICKET_KEY */
     bool tickets;                /* server: one session ticket per full handshake */
+    const char *ticket_cipher;   /* lent; a CBC cipher; NULL = AES-256-CBC, made by OpenSSL */
+    unsigned session_timeout;    /* server: seconds that a session may be resumed; 0 = OpenSSL's */
+    bool session_ids;            /* server: in TLS 1.2 give out session ids without a cache */
     bool acknowledge_sni; /* server: valid server names are acknowledged and noted (SNI maps) */
     glue_sni_cache *sni_cache; /* lent (a reference is taken); before GLUE_ASK_CHAIN; or NULL */
 } glue_context_props;

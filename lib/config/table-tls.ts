@@ -27,7 +27,7 @@ export const tlsTable: readonly Parameter[] = [
   { name: 'tls_disable_workarounds', type: 'string', default: '', group: tls, option: 'tls.disableWorkarounds', since: '2.8', doc: 'work-arounds of the library for bugs of others that are switched off' },
   { name: 'tls_ssl_options', type: 'string', default: '', group: tls, option: 'tls.sslOptions', since: '2.11', doc: 'further options of the library' },
   { name: 'tls_fast_shutdown_enable', type: 'bool', default: 'yes', group: tls, option: 'tls.fastShutdownEnable', since: '3.5', doc: 'do not wait for the close-notify of the peer' },
-  { name: 'tls_session_ticket_cipher', type: 'string', default: 'aes-256-cbc', group: tls, option: 'tls.sessionTicketCipher', since: '3.0', pending: true, doc: 'cipher of session tickets; empty for no tickets' },
+  { name: 'tls_session_ticket_cipher', type: 'string', default: 'aes-256-cbc', group: tls, option: 'tls.sessionTicketCipher', since: '3.0', doc: 'cipher of session tickets; empty for no tickets' },
   { name: 'tls_server_sni_maps', type: 'tables', default: '', group: tls, option: 'tls.serverSniMaps', since: '3.4', doc: 'tables with the chains of server names that clients ask for' },
   { name: 'tls_trust_server_ccerts', type: 'bool', default: 'no', group: tls, option: 'tls.trustServerCcerts', since: '3.12', doc: 'certificates of clients may be for servers only' },
   { name: 'tls_dane_digests', type: 'list', default: 'sha512 sha256', group: tls, option: 'tls.daneDigests', since: '2.11', pending: true, doc: 'digests of TLSA records that are usable, best first' },

@@ -32,6 +32,7 @@ import { ensureLibrary } from './library.js';
 import { libraryOptions } from './library-options.js';
 import type { ResolvedSmtpdTls, ResolvedSmtpTls } from './options.js';
 import { groupSupported, settableProtocols, usableDhFile } from './probes.js';
+import { ticketProps } from './tickets.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
 
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
@@ -99,7 +100,7 @@ export function createServerContext(
     requireClientCert: mode.requireCert,
     trustServerCcerts: mode.askCert && options.trustServerCcerts,
     verifyDepth: options.ccertVerifydepth,
-    tickets: true,
+    ...ticketProps(options, (text) => props.warn?.(text)),
   });
   if (props.sni) {
     setQuestionHandler(context, props.sni.ask);
@@ -205,6 +206,9 @@ export function createClientContext(
     enableRpk: options.enableRpk && !isPkix(options.securityLevel),
     verifyDepth: options.scertVerifydepth,
     tickets: true,
+    ticketCipher: null,
+    sessionTimeout: 0,
+    sessionIds: false,
   });
 }
 
@@ -281,6 +285,9 @@ type CommonProps = Omit<
   | 'trustServerCcerts'
   | 'verifyDepth'
   | 'tickets'
+  | 'ticketCipher'
+  | 'sessionTimeout'
+  | 'sessionIds'
 >;
 
 function commonProps(

@@ -42,6 +42,8 @@ export interface TlsLibraryOptions {
   readonly preemptCipherlist?: boolean;
   /** `tls_append_default_CA`: also trust the library's default roots; only beside `CAfile` or `CApath`. */
   readonly appendDefaultCA?: boolean;
+  /** `tls_session_ticket_cipher`: a CBC cipher with an IV of 16 bytes; empty: no tickets. Servers only. */
+  readonly sessionTicketCipher?: string;
   /** `tls_server_sni_maps`: tables, `type:name` each, with the chains of server names that clients ask for; servers only. */
   readonly serverSniMaps?: readonly string[];
   /** `tls_trust_server_ccerts`: server: client certificates may be for servers only (extended key usage). */
@@ -93,6 +95,10 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   readonly mandatoryExcludeCiphers?: readonly string[];
   /** `smtpd_tls_dh1024_param_file`: PEM file of Diffie-Hellman parameters; empty (default) or `auto`: the library's. */
   readonly dh1024ParamFile?: string;
+  /** `smtpd_tls_session_cache_timeout`: milliseconds, half the time that a client may resume a session; 0: no tickets. */
+  readonly sessionCacheTimeout?: number;
+  /** `smtpd_tls_always_issue_session_ids`: session ids in TLS 1.2, though nothing is cached. */
+  readonly alwaysIssueSessionIds?: boolean;
   /** `smtpd_tls_trace_size_limit`: largest protocol trace of a session in bytes, with `trace` in `loglevel`; 0 for none. */
   readonly traceSizeLimit?: number;
   /** `smtpd_tls_received_header`: TLS details in the Received: header. */

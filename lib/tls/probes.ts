@@ -38,6 +38,11 @@ export function usableDhFile(file: string, warn: (text: string) => void): string
   return null;
 }
 
+/** The cipher can make session tickets. */
+export function ticketCipherUsable(ticketCipher: string): boolean {
+  return failureOf({ tickets: true, ticketCipher }, ['TICKET_CIPHER']) === null;
+}
+
 /** Versions that were tried. */
 const settable = new Map<number, boolean>();
 
@@ -130,6 +135,9 @@ const bareContext: NativeContextProps = {
   ask: [],
   keyPrefix: null,
   tickets: false,
+  ticketCipher: null,
+  sessionTimeout: 0,
+  sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,
   trustServerCcerts: false,

@@ -223,6 +223,7 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     std::string digest = fields.text_or_null("digest");
     std::string dh_file = fields.text_or_null("dhFile");
     std::string keylog_file = fields.text_or_null("keyLogFile");
+    std::string ticket_cipher = fields.text_or_null("ticketCipher");
     glue_context_props props = {};
     props.role = role == "client" ? GLUE_CLIENT : GLUE_SERVER;
     props.service = service.c_str();
@@ -246,6 +247,9 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     props.ask = read_questions(&fields, fields.value("ask"));
     read_key_prefix(&fields, &props);
     props.tickets = fields.boolean("tickets");
+    props.ticket_cipher = null_if_empty(ticket_cipher);
+    props.session_timeout = static_cast<unsigned>(fields.integer("sessionTimeout", 0, INT32_MAX));
+    props.session_ids = fields.boolean("sessionIds");
     props.acknowledge_sni = fields.boolean("acknowledgeSni");
     props.sni_cache = read_sni_cache(&fields);
     if (!fields.ok()) {

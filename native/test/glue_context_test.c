@@ -75,7 +75,8 @@ static void options_are_the_specs(void)
     EXPECT_INT(SSL_CTX_get_verify_depth(context->ctx), 10);
     EXPECT_INT(SSL_CTX_get_num_tickets(context->ctx), 1);
     EXPECT_INT(SSL_CTX_get_max_early_data(context->ctx), 0);
-    EXPECT_INT(SSL_CTX_get_session_cache_mode(context->ctx), SSL_SESS_CACHE_OFF);
+    EXPECT_INT(SSL_CTX_get_session_cache_mode(context->ctx),
+               SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL | SSL_SESS_CACHE_NO_AUTO_CLEAR);
     long mode = SSL_CTX_get_mode(context->ctx);
     EXPECT((mode & SSL_MODE_RELEASE_BUFFERS) != 0);
     EXPECT((mode & SSL_MODE_ENABLE_PARTIAL_WRITE) != 0);

@@ -131,6 +131,54 @@ static void tickets_resume(int version)
     drop_session();
 }
 
+/* tls_session_ticket_cipher: tickets of one context are full handshakes at another. */
+static void tickets_by_another_cipher(int version)
+{
+    glue_context_props props = server_props();
+    props.ticket_cipher = "aes-128-cbc";
+    glue_context *server = make(&props);
+    glue_context *other = make(&props);
+    glue_context *client = collecting_client(version);
+    full_handshake(server, client);
+    NEED(last_session != NULL);
+    EXPECT_INT(SSL_SESSION_has_ticket(last_session), 1);
+    SSL_SESSION *first = SSL_SESSION_dup(last_session);
+    EXPECT(resumes(server, client));
+    drop_session();
+    last_session = first;
+    EXPECT(!resumes(other, client));
+    glue_context_free(server);
+    glue_context_free(other);
+    glue_context_free(client);
+    drop_session();
+}
+
+static void ciphers_that_make_no_tickets(void)
+{
+    static const char *const names[] = {"aes-256-gcm", "aes-256-ctr", "des-cbc", "no-such-cipher"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        glue_context_props props = server_props();
+        props.ticket_cipher = names[i];
+        EXPECT(glue_context_new(&props, &err) == NULL);
+        EXPECT_ERROR(&err, GLUE_E_TICKET_CIPHER);
+        EXPECT_HAS(err.message, names[i]);
+    }
+}
+
+static bool cipher_attempt(glue_error *error)
+{
+    glue_context_props props = server_props();
+    props.ticket_cipher = "aes-128-cbc";
+    glue_context *context = glue_context_new(&props, error);
+    glue_context_free(context);
+    return context != NULL;
+}
+
+static void no_allocation_that_fails_does_harm(void)
+{
+    testlib_faults_each(cipher_attempt, 1);
+}
+
 static void without_tickets(int version)
 {
     glue_context_props props = server_props();
@@ -287,6 +335,7 @@ static void fields_do_not_run_into_each_other(int version)
     }
 
 BOTH(tickets_resume)
+BOTH(tickets_by_another_cipher)
 BOTH(without_tickets)
 BOTH(equal_settings_resume_elsewhere)
 BOTH(service_is_another)
@@ -309,6 +358,9 @@ BOTH(fields_do_not_run_into_each_other)
 
 static const test_case cases[] = {
     CASES("one ticket per handshake resumes", tickets_resume),
+    CASES("tickets by another cipher resume, where they are from", tickets_by_another_cipher),
+    {"a cipher that does not suit is an error", ciphers_that_make_no_tickets},
+    {"no allocation that fails while keys are made does harm", no_allocation_that_fails_does_harm},
     CASES("without tickets nothing resumes", without_tickets),
     CASES("equal settings resume elsewhere", equal_settings_resume_elsewhere),
     CASES("no session resumes at another service", service_is_another),

@@ -55,6 +55,9 @@ const context = addon.createContext({
   ask: [],
   keyPrefix: null,
   tickets: true,
+  ticketCipher: null,
+  sessionTimeout: 0,
+  sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,
 });

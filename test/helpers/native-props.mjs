@@ -26,6 +26,9 @@ export const plainContext = {
   ask: [],
   keyPrefix: null,
   tickets: true,
+  ticketCipher: null,
+  sessionTimeout: 0,
+  sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,
 };

@@ -46,7 +46,15 @@ function context(role, chains) {
     ...{ askClientCert: false, requireClientCert: false, enableRpk: false, caFile: null },
     trustServerCcerts: false,
     ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },
-    ...{ keyPrefix: null, tickets: false, acknowledgeSni: false, sniCache: null },
+    ...{
+      keyPrefix: null,
+      tickets: false,
+      ticketCipher: null,
+      sessionTimeout: 0,
+      sessionIds: false,
+      acknowledgeSni: false,
+      sniCache: null,
+    },
   });
 }
 

@@ -10,6 +10,9 @@ import { type Engine, engineParameters } from '../../lib/config/check.js';
 
 const lib = new URL('../../lib/', import.meta.url);
 
+/** Of servers alone. */
+const serverFile = 'tls/tickets.ts';
+
 function source(...names: readonly string[]): string {
   return names
     .flatMap((name) =>
@@ -17,7 +20,7 @@ function source(...names: readonly string[]): string {
         ? [name]
         : readdirSync(new URL(`${name}/`, lib)).map((file) => `${name}/${file}`),
     )
-    .filter((name) => name !== 'tls/options.ts')
+    .filter((name) => name !== 'tls/options.ts' && (names.includes(name) || name !== serverFile))
     .map((name) => readFileSync(new URL(name, lib), 'utf8'))
     .join('\n')
     .replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, '');
@@ -25,12 +28,12 @@ function source(...names: readonly string[]): string {
 
 const shared = source('tls', 'log', 'smtp');
 const sources: Readonly<Record<Engine, string>> = {
-  smtpd: `${source('smtpd', 'sni', 'server.ts')}${shared}`,
+  smtpd: `${source('smtpd', 'sni', 'server.ts', serverFile)}${shared}`,
   smtp: `${source('delivery', 'client.ts')}${shared}`,
 };
 
 /** Its default is what smtp_helo_name is made of; and what is a server's among the parameters of both engines. */
-const usedByReference = ['smtp myhostname', 'smtp serverSniMaps'];
+const usedByReference = ['smtp myhostname', 'smtp serverSniMaps', 'smtp sessionTicketCipher'];
 
 test.each(['smtpd', 'smtp'] as const)('the %s engine reads its options', (engine) => {
   const rows = engineParameters(engine).map((row) => {
