@@ -115,6 +115,7 @@ export class DeliveryService {
     return createClientContext(this.options.tls, {
       chains,
       warn: (text) => this.logger.warn(text),
+      keyLogFile: this.#keyLogFile,
     });
   }
 

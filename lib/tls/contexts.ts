@@ -31,7 +31,7 @@ import {
 import { ensureLibrary } from './library.js';
 import { libraryOptions } from './library-options.js';
 import type { ResolvedSmtpdTls, ResolvedSmtpTls } from './options.js';
-import { groupSupported, settableProtocols, usableDhFile } from './probes.js';
+import { cipherListUsable, groupSupported, settableProtocols, usableDhFile } from './probes.js';
 import { ticketProps } from './tickets.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
 
@@ -196,8 +196,7 @@ export function createClientContext(
     service: props.service ?? 'smtp',
     protocols: anyProtocols,
     securityLevel: 0,
-    // A session whose level wants this very list has nothing to set.
-    cipherList: clientCipherList(options, options.securityLevel, baseLists(options)),
+    cipherList: usualCipherList(options),
     dhFile: null,
     askClientCert: false,
     requireClientCert: false,
@@ -210,6 +209,16 @@ export function createClientContext(
     sessionTimeout: 0,
     sessionIds: false,
   });
+}
+
+/** The list of the configured level: its sessions have nothing to set. One that cannot be used is theirs to fail on. */
+function usualCipherList(options: ResolvedSmtpTls): string | null {
+  try {
+    const list = clientCipherList(options, options.securityLevel, baseLists(options));
+    return cipherListUsable(list) ? list : null;
+  } catch {
+    return null;
+  }
 }
 
 /** A destination's own settings, in the place of the configured ones. */

@@ -38,6 +38,11 @@ export function usableDhFile(file: string, warn: (text: string) => void): string
   return null;
 }
 
+/** The library knows a cipher of this list. */
+export function cipherListUsable(cipherList: string): boolean {
+  return failureOf({ cipherList }, ['BAD_CIPHERS']) === null;
+}
+
 /** The cipher can make session tickets. */
 export function ticketCipherUsable(ticketCipher: string): boolean {
   return failureOf({ tickets: true, ticketCipher }, ['TICKET_CIPHER']) === null;

@@ -27,7 +27,7 @@ export function dovecotAuth(path: string, isPassword: IsPassword): Server {
     createInterface(socket).on('line', (line) => {
       const [command = '', id = '', ...words] = line.split('\t');
       if (command === 'AUTH') {
-        const exchange = new SaslExchange(words[0] as SaslMechanism);
+        const exchange = new SaslExchange(words[0]?.toUpperCase() as SaslMechanism);
         exchanges.set(id, exchange);
         const initial = words.find((word) => word.startsWith('resp='))?.slice(5) ?? null;
         tell(socket, id, exchange.begin(initial), isPassword);
