@@ -37,6 +37,17 @@ export type {
   RecipientResult,
   RequestedRecipient,
 } from './delivery/report.js';
+export type {
+  DnsFailure,
+  DnsFound,
+  DnsLookup,
+  DnsNone,
+  DnsResult,
+  MxRecord,
+  TlsaRecord,
+} from './dns/answer.js';
+export type { ValidationCheck, ValidationNames } from './dns/check.js';
+export { Resolver, type ResolverOptions } from './dns/resolver.js';
 export { errorCatalogue } from './error-catalogue.js';
 export { type ErrorClass, type ErrorCode, TlsError, type TlsErrorProps } from './errors.js';
 export {
