@@ -9,7 +9,8 @@ import {
   type RecordReader,
   SERVFAIL,
 } from './interpret.js';
-import { makeQuery, type Question, type QueryFlags, type Random, responseCode } from './message.js';
+import { makeQuery, type Question, type QueryFlags, responseCode } from './message.js';
+import type { Random } from './random.js';
 import type { DnsServer } from './servers.js';
 import { type Exchange, exchange } from './transport.js';
 

@@ -4,6 +4,7 @@
 // A name on its way out has random case ("0x20", draft-vixie-dnsext-dns0x20): with the 16 bits of the
 // id and the source port that is what an attacker who cannot see the query has to guess.
 import packet, { type DecodedPacket, type OptAnswer } from 'dns-packet';
+import type { Random } from './random.js';
 
 export type QuestionType = 'MX' | 'A' | 'AAAA' | 'CNAME' | 'TLSA' | 'TXT';
 
@@ -12,9 +13,6 @@ export interface Question {
   readonly name: string;
   readonly type: QuestionType;
 }
-
-/** A number from 0 to `below` - 1. */
-export type Random = (below: number) => number;
 
 export interface Query {
   readonly id: number;

@@ -8,7 +8,8 @@ import { checkValidation, type ValidationCheck, type ValidationNames } from './c
 import { ResolvConfFile } from './configuration.js';
 import type { RecordReader } from './interpret.js';
 import { Lookups } from './lookups.js';
-import type { Question, Random } from './message.js';
+import type { Question } from './message.js';
+import type { Random } from './random.js';
 import { readA, readAaaa, readCname, readMx, readTlsa, readTxt } from './records.js';
 import { type DnsServer, parseServers } from './servers.js';
 import { TurnLimit } from './turn-limit.js';
