@@ -17,7 +17,7 @@ export interface DnsQuery {
   readonly checkingDisabled: boolean;
 }
 
-/** Whole messages, sent one after the other; none: no answer. */
+/** Whole messages, sent one after the other; none: no answer, and over TCP the connection ends. */
 export type DnsScript = (query: DnsQuery) => readonly Buffer[];
 
 export class ScriptedDns {
@@ -58,10 +58,14 @@ export class ScriptedDns {
       sockets.add(socket);
       socket.on('error', () => undefined);
       socket.once('data', (data: Buffer) => {
-        for (const answer of run(data.subarray(2), 'tcp', socket.remotePort ?? 0)) {
+        const answers = run(data.subarray(2), 'tcp', socket.remotePort ?? 0);
+        for (const message of answers) {
           const length = Buffer.alloc(2);
-          length.writeUInt16BE(answer.length);
-          socket.write(Buffer.concat([length, answer]));
+          length.writeUInt16BE(message.length);
+          socket.write(Buffer.concat([length, message]));
+        }
+        if (answers.length === 0) {
+          socket.end();
         }
       });
     });

@@ -33,9 +33,9 @@ function cname(name: string, data: string): Answer {
   return { type: 'CNAME', name, data, ttl: 30, class: 'IN' };
 }
 
-function soa(minimum: number): Answer {
+function soa(minimum: number, ttl = 600): Answer {
   const data = { mname: 'ns.example', rname: 'h.example', minimum };
-  return { type: 'SOA', name: 'example', ttl: 600, class: 'IN', data };
+  return { type: 'SOA', name: 'example', ttl, class: 'IN', data };
 }
 
 const found = (query: DnsQuery) => [answer(query, { answers: [a(query.name)], ad: true })];
@@ -209,6 +209,18 @@ describe('TCP', () => {
     expect(await resolver(server).tlsa('a.example')).toMatchObject({
       kind: 'failure',
       reason: 'malformed',
+    });
+  });
+
+  test('a server that ends the connection is unreachable, at once', async () => {
+    const server = await serve((query) =>
+      query.transport === 'tcp' ? [] : [answer(query, { truncated: true })],
+    );
+    const result = await resolver(server, { timeout: 30 }).a('a.example');
+    expect(result).toEqual({
+      kind: 'failure',
+      reason: 'unreachable',
+      text: `a.example A: ${server.address}: the server closed the connection`,
     });
   });
 
@@ -407,6 +419,16 @@ describe('cache', () => {
     now++;
     await dns.a('a.example');
     expect(server.queries).toHaveLength(ttl === 0 ? 3 : 2);
+  });
+
+  test.each([
+    ['an hour of absence', { code: 3, authorities: [soa(100_000, 100_000)] }, 3600],
+    ['a day of presence', { answers: [a('a.example', '192.0.2.1', 1_000_000)] }, 86_400],
+    ['no time with the top bit set', { answers: [a('a.example', '192.0.2.1', 2 ** 31)] }, 0],
+    ['no absence with it', { code: 3, authorities: [soa(2 ** 31, 2 ** 31)] }, 0],
+  ])('at most %s', async (_, parts, ttl) => {
+    const server = await serve((query) => [answer(query, parts)]);
+    expect(await resolver(server).a('a.example')).toMatchObject({ ttl });
   });
 
   test('failures are not kept', async () => {
