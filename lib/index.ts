@@ -37,6 +37,30 @@ export type {
   RecipientResult,
   RequestedRecipient,
 } from './delivery/report.js';
+export type {
+  DnsFailure,
+  DnsFound,
+  DnsLookup,
+  DnsNone,
+  DnsResult,
+  MxRecord,
+  TlsaRecord,
+} from './dns/answer.js';
+export { impossibleNetworks, localNetworks } from './dns/address-filter.js';
+export type { AddressPreference } from './dns/address-order.js';
+export type { ValidationCheck, ValidationNames } from './dns/check.js';
+export {
+  type Destination,
+  type DestinationHost,
+  type DestinationProblem,
+  type FindHostsOptions,
+  findHost,
+  findHosts,
+} from './dns/destination.js';
+export type { HostAddress, InetProtocol } from './dns/host-addresses.js';
+export type { LookupProblem } from './dns/lookup-problem.js';
+export type { Random } from './dns/random.js';
+export { Resolver, type ResolverOptions } from './dns/resolver.js';
 export { errorCatalogue } from './error-catalogue.js';
 export { type ErrorClass, type ErrorCode, TlsError, type TlsErrorProps } from './errors.js';
 export {

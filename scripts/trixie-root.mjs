@@ -17,6 +17,7 @@ import { run, Sentence, say } from './say.mjs';
 const PACKAGES = [
   ...['nodejs', 'libssl-dev', 'libnode-dev', 'g++', 'make', 'python3', 'openssl'],
   ...['postfix', 'swaks', 'libnet-ssleay-perl', 'gnutls-bin'],
+  ...['nsd', 'unbound', 'ldnsutils'],
 ];
 const HASH = createHash('sha256').update(PACKAGES.join(' ')).digest('hex').slice(0, 12);
 

@@ -11,7 +11,10 @@ import { existsSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureTrixieRoot, inRoot, trixieRoot, whyNoRoot } from '../../scripts/trixie-root.mjs';
 
-const programs = ['/usr/sbin/postfix', '/usr/bin/swaks'];
+const programs = [
+  ...['/usr/sbin/postfix', '/usr/bin/swaks'],
+  ...['/usr/sbin/nsd', '/usr/sbin/unbound', '/usr/bin/ldns-signzone'],
+];
 
 function isDebian13(): boolean {
   const release = existsSync('/etc/os-release') ? readFileSync('/etc/os-release', 'utf8') : '';

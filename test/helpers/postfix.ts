@@ -259,7 +259,7 @@ function smtpdService(place: string, parameters: Readonly<Record<string, string>
 }
 
 /** A loopback address chosen by chance, and a port there chosen by the kernel. */
-async function freePlace(): Promise<Place> {
+export async function freePlace(): Promise<Place> {
   const byte = (): number => 2 + Math.floor(Math.random() * 250);
   const address = `127.${byte()}.${byte()}.${byte()}`;
   const [port = 0] = await freePorts(address, 1);
