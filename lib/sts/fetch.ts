@@ -7,11 +7,16 @@
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { isIPv6, type LookupFunction } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, TLSSocket } from 'node:tls';
-import type { DnsLookup } from '../dns/answer.js';
+import {
+  type Addresses,
+  findAddresses,
+  fixedLookup,
+  reasonOf,
+  TimeLimit,
+  timeoutError,
+} from './https.js';
 import { parsePolicyFile, type StsPolicyFile } from './policy-file.js';
-import { isPublicAddress } from './public-address.js';
 
 /** Result types of RFC 8460 section 4.3.2.2. */
 export type StsFailureType = 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid';
@@ -29,12 +34,9 @@ export interface StsFetched {
   readonly file: StsPolicyFile;
 }
 
-export interface FetchProps {
-  readonly dns: Pick<DnsLookup, 'a' | 'aaaa'>;
+export interface FetchProps extends Addresses {
   /** PEM certificates that are trusted instead of those that node brings. */
   readonly ca?: string | readonly string[];
-  /** Default: {@link isPublicAddress}. */
-  readonly allowAddress?: (address: string) => boolean;
   /** Default: 443, and nothing else outside tests. */
   readonly port?: number;
   /** Milliseconds until the TLS handshake is done; default 20 s. */
@@ -70,21 +72,6 @@ export async function fetchPolicyFile(
   }
 }
 
-/** Addresses that may be connected to, or why there is none. */
-async function findAddresses(host: string, props: FetchProps): Promise<string[] | string> {
-  const answers = await Promise.all([props.dns.a(host), props.dns.aaaa(host)]);
-  const found = answers.flatMap((answer) => (answer.kind === 'found' ? answer.records : []));
-  const allowed = found.filter(props.allowAddress ?? isPublicAddress);
-  if (allowed.length > 0) {
-    return allowed;
-  }
-  if (found.length > 0) {
-    return `address ${found.join(', ')} is not public`;
-  }
-  const failed = answers.find((answer) => answer.kind === 'failure');
-  return failed === undefined ? 'the name has no address' : failed.text;
-}
-
 interface Exchange {
   readonly sent: ClientRequest;
   readonly answered: Promise<IncomingMessage>;
@@ -111,19 +98,6 @@ function send(host: string, addresses: readonly string[], props: FetchProps): Ex
     });
   });
   return { sent: sent.end(), answered };
-}
-
-/** What was looked up and filtered, for node to choose from. */
-function fixedLookup(addresses: readonly string[]): LookupFunction {
-  const all = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }));
-  return (_host, options, done) => {
-    const [first] = all;
-    if (options.all === true || first === undefined) {
-      done(null, all);
-    } else {
-      done(null, first.address, first.family);
-    }
-  };
 }
 
 /** RFC 8461 section 3.3 wants a DNS-ID: a common name does not do, as it would for node. */
@@ -181,14 +155,6 @@ function asFailure(host: string, error: unknown): StsFailure {
   return failure(type, `${host}: ${reasonOf(error)}`);
 }
 
-/** Connecting to several addresses fails with an AggregateError, which says nothing itself. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) {
-    return error.errors.map(reasonOf).join('; ');
-  }
-  return error instanceof Error ? error.message : String(error);
-}
-
 function failure(type: StsFailureType, text: string): StsFailure {
   return {
     kind: 'failure',
@@ -198,46 +164,4 @@ function failure(type: StsFailureType, text: string): StsFailure {
       .replace(/\p{Cc}+/gu, ' ')
       .trim(),
   };
-}
-
-function timeoutError(what: string): Error {
-  return new Error(`${what} took too long`);
-}
-
-/** Ends waits when time is up. */
-class TimeLimit {
-  readonly #timer: NodeJS.Timeout;
-  readonly #passed: Promise<never>;
-  #stop: (error: Error) => void = () => undefined;
-
-  constructor(ms: number) {
-    const { promise, reject } = withResolvers();
-    this.#passed = promise;
-    this.#passed.catch(() => undefined);
-    this.#timer = setTimeout(() => {
-      const error = timeoutError('fetching the policy');
-      reject(error);
-      this.#stop(error);
-    }, ms);
-  }
-
-  race<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#passed]);
-  }
-
-  onPassed(stop: (error: Error) => void): void {
-    this.#stop = stop;
-  }
-
-  end(): void {
-    clearTimeout(this.#timer);
-  }
-}
-
-function withResolvers(): { promise: Promise<never>; reject: (error: Error) => void } {
-  let reject: (error: Error) => void = () => undefined;
-  const promise = new Promise<never>((_resolve, refuse) => {
-    reject = refuse;
-  });
-  return { promise, reject };
 }
