@@ -1,9 +1,9 @@
-/**
- * What a look-up in the DNS comes to, and what the engines want of a resolver.
- */
+// What DNS says, in the form that the engines and the policy read: records and how far to believe
+// them. No I/O here; lib/dns/resolver.ts fills it in, a test may fill it in by hand.
 
 /** What a look-up came to. */
 export type DnsResult<Data> = DnsFound<Data> | DnsNone | DnsFailure;
+
 export interface DnsFound<Data> {
   readonly kind: 'found';
   readonly records: readonly Data[];
@@ -14,6 +14,7 @@ export interface DnsFound<Data> {
   /** Seconds. */
   readonly ttl: number;
 }
+
 export interface DnsNone {
   readonly kind: 'none';
   readonly reason: 'nxdomain' | 'nodata';
@@ -21,6 +22,7 @@ export interface DnsNone {
   readonly name: string;
   readonly ttl: number;
 }
+
 export interface DnsFailure {
   readonly kind: 'failure';
   /** `bogus`: SERVFAIL of a validating resolver (or its EDE says so); `unreachable`: no server answered in time. */
@@ -28,16 +30,19 @@ export interface DnsFailure {
   /** One sentence for the log. */
   readonly text: string;
 }
+
 export interface MxRecord {
   readonly preference: number;
   readonly exchange: string;
 }
+
 export interface TlsaRecord {
   readonly usage: number;
   readonly selector: number;
   readonly matchingType: number;
   readonly data: Buffer;
 }
+
 /** What the engines want of a resolver. Names come and go in A-label form, lower case, no final dot. */
 export interface DnsLookup {
   mx(name: string): Promise<DnsResult<MxRecord>>;

@@ -23,7 +23,7 @@ export class DomainStates {
   readonly #states = new Map<string, DomainState>();
   readonly #limit: number;
 
-  constructor(limit = 10_000) {
+  constructor(limit = 5000) {
     this.#limit = limit;
   }
 

@@ -29,16 +29,26 @@ export interface StsStore {
   domains(): Promise<readonly string[]>;
 }
 
-/** Lasts as long as the process. */
+/** Lasts as long as the process; the policy that was stored first goes when there are too many. */
 export class MemoryStsStore implements StsStore {
   readonly #policies = new Map<string, StoredPolicy>();
+  readonly #limit: number;
+
+  constructor(limit = 5000) {
+    this.#limit = limit;
+  }
 
   async load(domain: string): Promise<StoredPolicy | null> {
     return this.#policies.get(domain) ?? null;
   }
 
   async save(policy: StoredPolicy): Promise<void> {
+    this.#policies.delete(policy.domain);
     this.#policies.set(policy.domain, policy);
+    const [oldest] = this.#policies.keys();
+    if (oldest !== undefined && this.#policies.size > this.#limit) {
+      this.#policies.delete(oldest);
+    }
   }
 
   async remove(domain: string): Promise<void> {

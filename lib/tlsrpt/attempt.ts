@@ -59,18 +59,12 @@ export class TlsrptAttempt {
   setPolicy(policy: TlsrptPolicy): void {
     const none = policy.type === 'no-policy-found';
     this.#policy = none ? { ...policy, strings: [], mxHostPatterns: [] } : policy;
-    this.#connection = null;
-    this.#helo = null;
-    this.#notes = [];
-    this.#others = [];
-    this.#reported = false;
+    this.#forget(null);
   }
 
-  /** A new TCP connection to the host. */
+  /** A new TCP connection to the host: the policy stays, what was said of the one before goes. */
   setConnection(connection: TlsrptConnection): void {
-    this.#connection = connection;
-    this.#helo = null;
-    this.#reported = false;
+    this.#forget(connection);
   }
 
   setHelo(reply: string): void {
@@ -115,6 +109,14 @@ export class TlsrptAttempt {
     }
     this.#log('success', '');
     return true;
+  }
+
+  #forget(connection: TlsrptConnection | null): void {
+    this.#connection = connection;
+    this.#helo = null;
+    this.#notes = [];
+    this.#others = [];
+    this.#reported = false;
   }
 
   #failure(type: TlsrptFailureType, reasonCode: string | null): TlsrptFailure {

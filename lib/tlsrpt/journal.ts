@@ -8,7 +8,13 @@
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '../log/logger.js';
-import type { TlsrptEvent, TlsrptFailure, TlsrptResult, TlsrptSink } from './event.js';
+import type {
+  TlsrptEvent,
+  TlsrptFailure,
+  TlsrptPolicy,
+  TlsrptResult,
+  TlsrptSink,
+} from './event.js';
 
 /** A kind of result, and how often it came. */
 export interface TlsrptCount extends TlsrptResult {
@@ -46,7 +52,13 @@ export class TlsrptJournal implements TlsrptSink {
     const day = utcDay((this.#props.now ?? Date.now)());
     const { domain, record } = event;
     for (const { policy, failures, final } of event.results) {
-      const kind = { domain, record, policy, final, failures: failures.map(shorten) };
+      const kind = {
+        domain,
+        record,
+        policy: bounded(policy),
+        final,
+        failures: failures.map(shorten),
+      };
       this.#add(day, JSON.stringify(kind), 1);
     }
     this.#timer ??= setTimeout(() => void this.flush(), this.#props.flushInterval ?? 1000).unref();
@@ -115,6 +127,22 @@ export class TlsrptJournal implements TlsrptSink {
 /** `2030-01-31`: reports are for days in UTC (RFC 8460 section 4.1). */
 export function utcDay(ms: number): string {
   return new Date(ms).toISOString().slice(0, 10);
+}
+
+/** A policy is written with every line, and its owner decides how long it is. */
+const policyLimit = 4096;
+
+function bounded(policy: TlsrptPolicy): TlsrptPolicy {
+  const { strings, mxHostPatterns } = policy;
+  return { ...policy, strings: firstOf(strings), mxHostPatterns: firstOf(mxHostPatterns) };
+}
+
+function firstOf(lines: readonly string[]): readonly string[] {
+  let left = policyLimit;
+  return lines.filter((line) => {
+    left -= line.length;
+    return left >= 0;
+  });
 }
 
 /** Of the reply to EHLO the name: the rest says nothing of TLS, and differs from host to host. */

@@ -77,6 +77,7 @@ export class TlsrptReporter {
   async #run(): Promise<void> {
     const { journal, outbox } = this.#props;
     await mkdir(outbox, { recursive: true, mode: 0o700 });
+    await journal.flush();
     for (const name of await journal.days()) {
       if (this.#now() >= endOf(name) + grace) {
         await this.#makeReports(name, await journal.read(name));

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { DnsResult } from '../../lib/dns/answer.js';
+import { DomainStates } from '../../lib/sts/domain-states.js';
 import { MtaSts, type MtaStsProps } from '../../lib/sts/mta-sts.js';
 import { DirectoryStsStore, MemoryStsStore, type StsStore } from '../../lib/sts/store.js';
 import { hostCertificate } from '../helpers/certificates.js';
@@ -391,4 +392,22 @@ test('what is forgotten in memory is read from the store again', async () => {
   await world.sts({ store }).policyFor('example.test');
   expect((await world.sts({ store }).policyFor('example.test'))?.kind).toBe('policy');
   expect(world.fetches).toBe(1);
+});
+
+test('memory holds so many policies and no more, the newest', async () => {
+  const store = new MemoryStsStore(2);
+  for (const domain of ['d1.test', 'd2.test', 'd1.test', 'd3.test']) {
+    const file = { mode: 'none', mx: [], maxAge: 0, strings: [] } as const;
+    await store.save({ domain, id: '1', file, fetchedAt: start });
+  }
+  expect(await store.domains()).toEqual(['d1.test', 'd3.test']);
+});
+
+test('of domains the one that was not asked for longest is forgotten', () => {
+  const states = new DomainStates(2);
+  const first = states.get('a');
+  states.get('b');
+  expect(states.get('a')).toBe(first);
+  states.get('c');
+  expect([...states].map(({ domain }) => domain)).toEqual(['a', 'c']);
 });

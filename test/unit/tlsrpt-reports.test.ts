@@ -133,6 +133,19 @@ describe('the journal', () => {
     expect((await journal.read('2030-01-31')).map(({ count }) => count)).toEqual([2]);
   });
 
+  test('writes no more than 4 KiB of a policy', async () => {
+    const long = Array.from({ length: 1000 }, (_, n) => `mx: mx${n}.example.com`);
+    const policy = { ...sts, strings: long, mxHostPatterns: long };
+    const [count] = await counted([
+      event('example.com', { policy, failures: [], final: 'success' }),
+    ]);
+    const written = count?.policy.strings ?? [];
+    expect(written).toEqual(long.slice(0, written.length));
+    expect(count?.policy.mxHostPatterns).toEqual(written);
+    expect(written.join('').length).toBeLessThanOrEqual(4096);
+    expect(written.length).toBeGreaterThan(150);
+  });
+
   test('has no days where there is no directory', async () => {
     const journal = new TlsrptJournal({ directory: join(directory(), 'nowhere') });
     expect(await journal.days()).toEqual([]);

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { addon } from '../../lib/addon.js';
 import { certificateFailure, TlsrptAttempt } from '../../lib/tlsrpt/attempt.js';
 import { encodeDatagram, TlsrptCollector } from '../../lib/tlsrpt/datagram.js';
 import type { TlsrptEvent, TlsrptPolicy } from '../../lib/tlsrpt/event.js';
@@ -122,6 +123,20 @@ describe('a datagram', () => {
     expect(warnings).toEqual([`TLSRPT: cannot submit to ${socketName}: ${code}`]);
   });
 
+  test('that is no array of bytes, or has no path, is the caller\u2019s error', () => {
+    const send = addon.sendDatagram as (path: unknown, data: unknown) => number;
+    for (const [path, data] of [
+      [1, Buffer.of(1)],
+      ['/tmp/x', 'text'],
+      ['/tmp/x', new DataView(new ArrayBuffer(1))],
+      [undefined, undefined],
+    ]) {
+      expect(() => send(path, data)).toThrow(
+        expect.objectContaining({ class: 'usage', code: 'INVALID_ARGUMENT' }),
+      );
+    }
+  });
+
   test('that the collector does not fetch in time is dropped, and nothing waits', async () => {
     const socket = await DatagramSocket.open();
     const warnings: string[] = [];
@@ -214,13 +229,13 @@ describe('an attempt', () => {
 
   test('on a new connection counts anew, without the greeting of the last', () => {
     const { attempt, results } = start();
+    attempt.note('certificate-expired');
+    attempt.also(noPolicy, 'failure', null);
     attempt.failure('starttls-not-supported');
     attempt.setConnection(connection);
     attempt.failure('starttls-not-supported');
-    expect(results().map(([result]) => result?.failures[0]?.receivingMxHelo)).toEqual([
-      '250 mx',
-      null,
-    ]);
+    expect(results().map((of) => of.map(({ failures }) => failures.length))).toEqual([[0, 2], [1]]);
+    expect(results()[1]?.[0]?.failures[0]?.receivingMxHelo).toBe(null);
   });
 
   test('without a policy has neither strings nor patterns', () => {
