@@ -326,4 +326,6 @@ export interface NativeAddon {
     out: Uint8Array | null,
     at: number,
   ): void;
+  /** To a UNIX socket, without waiting: 0, or errno when the kernel did not take it. */
+  sendDatagram(path: string, data: Uint8Array): number;
 }

@@ -11,6 +11,7 @@
 #include "connection.h"
 #include "context.h"
 #include "convert.h"
+#include "datagram.h"
 #include "decoding.h"
 #include "environment.h"
 #include "listener.h"
@@ -291,6 +292,22 @@ Napi::Value set_handshake_threads(const Info &info)
     return info.Env().Undefined();
 }
 
+Napi::Value send_datagram(const Info &info)
+{
+    Environment *environment = environment_of(info);
+    if (environment == nullptr) {
+        return info.Env().Undefined();
+    }
+    if (!info[0].IsString() || !info[1].IsTypedArray()) {
+        environment->throw_usage("path must be a string, data a Uint8Array");
+        return info.Env().Undefined();
+    }
+    std::string path = info[0].As<Napi::String>();
+    Napi::Uint8Array data = info[1].As<Napi::Uint8Array>();
+    int error = send_unix_datagram(path, data.Data(), data.ByteLength());
+    return Napi::Number::New(info.Env(), error);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
     Environment *environment = Environment::create(env);
@@ -318,6 +335,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("setHandshakeThreads",
                 Napi::Function::New(env, set_handshake_threads, "setHandshakeThreads"));
     exports.Set("decodeData", Napi::Function::New(env, decode_data_call, "decodeData"));
+    exports.Set("sendDatagram", Napi::Function::New(env, send_datagram, "sendDatagram"));
     return exports;
 }
 

@@ -117,6 +117,21 @@ export function freshCertificate(
   return files(folder);
 }
 
+/** A host's certificate, issued by {@link authority}; `altNames` as openssl writes them (`DNS:a.test,IP:127.0.0.1`). */
+export function hostCertificate(
+  name: string,
+  altNames: string | null,
+  extra: readonly string[] = [],
+): Certificate {
+  const issuer = authority();
+  return make(`host-${name}`, 'ecdsa', `/CN=${name}`, [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['-addext', 'basicConstraints=critical,CA:FALSE'],
+    ...(altNames === null ? [] : ['-addext', `subjectAltName=${altNames}`]),
+    ...extra,
+  ]);
+}
+
 function make(
   name: string,
   algorithm: KeyAlgorithm,
