@@ -154,7 +154,7 @@ test.each([
     'hash:/x',
     'unsupported dictionary type: hash; use texthash:/x, or lmdb:/x after "mxtls sni build /x"',
   ],
-  ['mysql:/x', 'unsupported dictionary type: mysql; use one of texthash, inline, lmdb'],
+  ['mysql:/x', 'unsupported dictionary type: mysql; use one of texthash, inline, lmdb, socketmap'],
   ['texthash:/nonexistent', 'texthash:/nonexistent: cannot read it: No such file or directory'],
   [
     'lmdb:/nonexistent',
