@@ -40,17 +40,16 @@ export class NetstringReader {
   #readLength(): NetstringResult | null {
     const digits = String(this.#limit).length;
     const head = Buffer.concat(this.#chunks)
-      .subarray(0, digits + 2)
+      .subarray(0, digits + 1)
       .toString('latin1');
     const match = /^(0|[1-9]\d*):/.exec(head);
     if (match?.[1] === undefined) {
-      const begun = /^\d*$/.test(head);
-      if (begun && head.length > digits) {
-        return { kind: 'fault', text: 'input exceeds size limit' };
+      if (!/^(?:0|[1-9]\d*)?$/.test(head)) {
+        return { kind: 'fault', text: 'input format error' };
       }
-      return begun && !/^0\d/.test(head)
-        ? { kind: 'more' }
-        : { kind: 'fault', text: 'input format error' };
+      return head.length > digits
+        ? { kind: 'fault', text: 'input exceeds size limit' }
+        : { kind: 'more' };
     }
     const length = Number(match[1]);
     if (length > this.#limit) {
