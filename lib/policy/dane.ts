@@ -5,7 +5,7 @@
 import type { TlsaRecord } from '../dns/answer.js';
 import { configurationProblem, type PolicyFacts, type PolicySettings } from './policy.js';
 import type { Warn } from './table-policy.js';
-import type { TlsaLookup } from './tlsa-lookup.js';
+import type { TlsaLookup, TlsaOutcome } from './tlsa-lookup.js';
 
 export type DaneLevel = 'dane' | 'dane-only';
 
@@ -40,7 +40,7 @@ export async function daneOutcome(
   const impossible = whyImpossible(level, settings);
   if (impossible !== null) {
     warn(`${facts.nexthop}: ${impossible}`);
-    return level === 'dane' ? { kind: 'level', level: 'may' } : problem(configurationProblem);
+    return weaker(level, 'may', configurationProblem);
   }
   const insecureMx = facts.hadMxLookup && !facts.mxSecure;
   if (insecureMx && level === 'dane-only') {
@@ -49,24 +49,38 @@ export async function daneOutcome(
   if (insecureMx && settings.daneInsecureMxPolicy === 'may') {
     return { kind: 'level', level: 'may' };
   }
-  const found = await tlsa.find(facts);
+  return withRecords(level, facts, await tlsa.find(facts), {
+    insecureMx,
+    encryptOnly: insecureMx && settings.daneInsecureMxPolicy === 'encrypt',
+  });
+}
+
+function withRecords(
+  level: DaneLevel,
+  facts: PolicyFacts,
+  found: TlsaOutcome,
+  mx: { readonly insecureMx: boolean; readonly encryptOnly: boolean },
+): DaneOutcome {
   if (found.kind === 'failure') {
     return problem(`TLSA lookup error for ${facts.host}:${facts.port}`);
   }
   if (found.kind === 'none') {
-    return level === 'dane' ? { kind: 'level', level: 'may' } : problem('no TLSA records found');
+    return weaker(level, 'may', 'no TLSA records found');
   }
   if (found.records.length === 0) {
-    return level === 'dane'
-      ? { kind: 'level', level: 'encrypt' }
-      : problem('TLSA records unusable');
+    return weaker(level, 'encrypt', 'TLSA records unusable');
   }
-  if (insecureMx && settings.daneInsecureMxPolicy === 'encrypt') {
+  if (mx.encryptOnly) {
     return { kind: 'level', level: 'encrypt' };
   }
   const { base, records } = found;
   const names = daneNames(base, facts);
-  return { kind: 'dane', level: insecureMx ? 'halfdane' : level, base, records, names };
+  return { kind: 'dane', level: mx.insecureMx ? 'halfdane' : level, base, records, names };
+}
+
+/** The level dane makes do with less, dane-only does not. */
+function weaker(level: DaneLevel, less: 'may' | 'encrypt', text: string): DaneOutcome {
+  return level === 'dane' ? { kind: 'level', level: less } : problem(text);
 }
 
 /** The first precondition that does not hold. */

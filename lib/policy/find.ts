@@ -51,12 +51,12 @@ export function policyKeys(nexthop: string): readonly string[] {
 /** Precedence among the two look-ups: a stronger word wins, and NONE over MAY. */
 const siteRank: readonly TlsLevel[] = ['may', 'none', 'encrypt', 'verify'];
 
-const siteWords: Readonly<Record<string, TlsLevel>> = {
-  none: 'none',
-  may: 'may',
-  must: 'verify',
-  must_nopeermatch: 'encrypt',
-};
+const siteWords: ReadonlyMap<string, TlsLevel> = new Map<string, TlsLevel>([
+  ['none', 'none'],
+  ['may', 'may'],
+  ['must', 'verify'],
+  ['must_nopeermatch', 'encrypt'],
+]);
 
 /** What `smtp_tls_per_site` says of next hop and host; a MAY leaves a stronger level of main.cf as it is. */
 export async function findPerSite(
@@ -76,18 +76,26 @@ export async function findPerSite(
       warn(`smtp_tls_per_site: ${kind} "${key}": per-site table lookup error`);
       return 'unavailable';
     }
-    const word = value?.toLowerCase() ?? null;
-    if (word === null) {
-      continue;
-    }
-    const level = Object.hasOwn(siteWords, word) ? siteWords[word] : undefined;
+    const level = siteLevel(value);
     if (level === undefined) {
       warn(`smtp_tls_per_site: unknown TLS policy '${value}' for ${kind} ${key}`);
       return 'invalid';
     }
-    levels.push(level);
+    if (level !== null) {
+      levels.push(level);
+    }
   }
-  const strongest = levels.sort((a, b) => siteRank.indexOf(b) - siteRank.indexOf(a))[0];
+  return combined(levels, globalLevel);
+}
+
+/** @returns null: the table says nothing; undefined: something unknown */
+function siteLevel(value: string | undefined): TlsLevel | null | undefined {
+  const word = value?.toLowerCase();
+  return word === undefined ? null : siteWords.get(word);
+}
+
+function combined(levels: readonly TlsLevel[], globalLevel: TlsLevel): TablePolicy | null {
+  const strongest = siteRank.filter((level) => levels.includes(level)).at(-1);
   if (strongest === undefined) {
     return null;
   }
