@@ -4,7 +4,7 @@ import type { Parameter } from './parameter.js';
 
 const client = 'smtp';
 const requiretlsPolicy =
-  'inline:{ $mydomain = opportunistic, .$mydomain = opportunistic, localhost = opportunistic }, ' +
+  'inline:{ {$mydomain = opportunistic}, {.$mydomain = opportunistic}, {localhost = opportunistic} }, ' +
   'cidr:{ {0.0.0.0/0 opportunistic}, {::/0 opportunistic} }, enforce';
 
 // biome-ignore format: a table, one row a line

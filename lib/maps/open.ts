@@ -1,9 +1,12 @@
 /**
- * Tables by their names, `type:name` as in Postfix: `texthash:FILE`, `inline:{ {name = value}, ... }`, `lmdb:FILE`.
+ * Tables by their names, `type:name` as in Postfix: `texthash:FILE`, `inline:{ {name = value}, ... }`, `lmdb:FILE`,
+ * `cidr:{ {NETWORK VALUE}, ... }`, `socketmap:inet:HOST:PORT:NAME`, `socketmap:unix:PATH:NAME`.
  */
 import { nearest } from '../config/suggest.js';
+import { openCidr } from './cidr-table.js';
 import { openLmdb } from './lmdb-table.js';
 import { type MemoryTableOptions, openInline, openTexthash } from './memory-table.js';
+import { openSocketmap } from './socketmap-table.js';
 import type { OpenTable } from './table.js';
 import { tableError } from './table-error.js';
 
@@ -23,6 +26,8 @@ const openers: ReadonlyMap<string, Opener> = new Map<string, Opener>([
   ['texthash', openTexthash],
   ['inline', openInline],
   ['lmdb', openLmdb],
+  ['cidr', (name) => openCidr(name)],
+  ['socketmap', (name) => openSocketmap(name)],
 ]);
 
 /** Indexed files of Postfix that `postmap` makes. */

@@ -147,6 +147,27 @@ describe('values that are files', () => {
   });
 });
 
+test('cidr: the first network that has the address counts; other keys are never found', async () => {
+  const spec =
+    'cidr:{ {192.0.2.7 host}, {192.0.2.0/24 net of many}, {2001:db8::/32 six}, {::/0 any} }';
+  expect(
+    await look(spec, '192.0.2.7', '192.0.2.8', '192.0.3.1', '2001:DB8::1', '::1', 'a.example'),
+  ).toEqual(['host', 'net of many', undefined, 'six', 'any', undefined]);
+});
+
+test.each([
+  ['cidr:/etc/x', 'bad syntax: "cidr:/etc/x"'],
+  ['cidr:{ {192.0.2.0/33 x} }', 'cidr:{ {192.0.2.0/33 x} }: bad network "192.0.2.0/33"'],
+  ['cidr:{ {192.0.2.1/24 x} }', 'cidr:{ {192.0.2.1/24 x} }: bad network "192.0.2.1/24"'],
+  ['cidr:{ {a.example x} }', 'cidr:{ {a.example x} }: bad network "a.example"'],
+  ['cidr:{ {192.0.2.1} }', 'cidr:{ {192.0.2.1} }: bad network "192.0.2.1"'],
+])('%s is refused', async (spec, message) => {
+  await expect(openTable(spec)).rejects.toMatchObject({
+    code: 'LOOKUP_TABLE',
+    message: `${message}; write cidr:{ {192.0.2.0/24 value}, {2001:db8::/32 value} }`,
+  });
+});
+
 test.each([
   ['/etc/x', '"/etc/x" is no lookup table; write type:name, such as texthash:/etc/x'],
   ['texthsh:/x', 'unsupported dictionary type: texthsh; did you mean "texthash:/x"?'],
@@ -154,7 +175,10 @@ test.each([
     'hash:/x',
     'unsupported dictionary type: hash; use texthash:/x, or lmdb:/x after "mxtls sni build /x"',
   ],
-  ['mysql:/x', 'unsupported dictionary type: mysql; use one of texthash, inline, lmdb'],
+  [
+    'mysql:/x',
+    'unsupported dictionary type: mysql; use one of texthash, inline, lmdb, cidr, socketmap',
+  ],
   ['texthash:/nonexistent', 'texthash:/nonexistent: cannot read it: No such file or directory'],
   [
     'lmdb:/nonexistent',
