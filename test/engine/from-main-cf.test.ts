@@ -7,14 +7,10 @@ import { resolveSmtpd, resolveStressedSmtpd } from '../../lib/config/check.js';
 import { optionsFromParameters, readMainCf } from '../../lib/config/from-parameters.js';
 import { parameters } from '../../lib/config/parameters.js';
 import { silentLogger } from '../../lib/log/logger.js';
-import {
-  type SmtpdListener,
-  type SmtpdListenOptions,
-  Smtpd,
-  type SmtpdOptions,
-} from '../../lib/server.js';
-import { handlerNames } from '../../lib/smtpd/handlers.js';
+import { Smtpd, type SmtpdOptions } from '../../lib/server.js';
 import { permitTlsClientcerts } from '../../lib/smtpd/ccert-access.js';
+import { handlerNames } from '../../lib/smtpd/handlers.js';
+import type { SmtpdListener, SmtpdListenOptions } from '../../lib/smtpd/listener.js';
 import { restrictions } from '../../lib/smtpd/restrictions.js';
 import {
   authority,
