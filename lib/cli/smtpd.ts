@@ -18,14 +18,16 @@ import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
-       [--user NAME[:GROUP]] [--keylog FILE] [-c DIR] [-o NAME=VALUE ...]
+       [--connection-limit N] [--user NAME[:GROUP]] [--keylog FILE]
+       [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
 before the client is told so. Nothing is relayed.
 
 Prints "listening ADDRESS:PORT" on standard output when it is ready, and logs to standard
 error. SIGTERM or SIGINT ends it after the messages that are being received; a second signal
-ends it at once. Keys and certificates are loaded anew when their files change, and at SIGHUP.
+ends it at once. Keys and certificates are loaded anew when their files change, and at SIGHUP,
+which opens the tables of server names anew, too.
 
 Options:
   --listen HOST:PORT        where to listen; port 0 lets the system choose one; may be given
