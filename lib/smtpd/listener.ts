@@ -183,6 +183,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);
+    this.#watchLoad();
   }
 
   onAcceptError(error: TlsError): void {
