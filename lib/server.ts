@@ -6,13 +6,18 @@
  */
 import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
 import type { ResolvedSmtpd, SmtpdParameters, SmtpdTlsOptions } from './config/options.js';
-import { TlsError } from './errors.js';
 import { chainReport } from './log/certificates.js';
 import { engineLogger, type Logger } from './log/logger.js';
+import { TableList } from './maps/table-list.js';
 import type { NativeChains, OwnCertificate } from './native.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
 import { ClientView } from './smtpd/client-view.js';
-import { handlerNames, type SmtpdHandlers, type SmtpdSession } from './smtpd/handlers.js';
+import {
+  checkHandlers,
+  handlerNames,
+  type SmtpdHandlers,
+  type SmtpdSession,
+} from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
 import { NetworkList } from './smtpd/network-list.js';
 import { NewSessionRate } from './smtpd/new-session-rate.js';
@@ -68,7 +73,10 @@ export class Smtpd {
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;
+  readonly #relayClientcerts: TableList;
   readonly #keeper: ChainKeeper;
+  /** {@link withdrawCertificates}, and no others since. */
+  #withdrawn = false;
   #onEmpty: (() => void)[] = [];
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT` */
@@ -76,11 +84,17 @@ export class Smtpd {
     checkHandlers(options);
     this.#options = resolveSmtpd(options, ownFields);
     this.#stressed = resolveStressedSmtpd({ ...options, ...options.underStress }, ownFields);
-    this.#connections = connectionCount(this.#options);
+    const { clientConnectionCountLimit, clientEventLimitExceptions } = this.#options;
+    this.#connections = new ConnectionCount(clientConnectionCountLimit, clientEventLimitExceptions);
     this.#newSessions = newSessionRate(this.#options);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
+    this.#relayClientcerts = new TableList({
+      parameter: 'relay_clientcerts',
+      specs: this.#options.relayClientcerts,
+      logger: this.#logger,
+    });
     this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
     this.#keeper = new ChainKeeper({
       engine: 'smtpd',
@@ -102,18 +116,28 @@ export class Smtpd {
   }
 
   /**
-   * Loads keys and certificates anew, with them the files of CAs and the tables of server names. New connections get
-   * the new ones on all listeners, those that there are end on the old ones. Happens by itself when the files change, see
-   * `chainFilesCheckInterval`.
+   * Loads keys and certificates anew, with them the files of CAs, and the tables of server names and of
+   * `relayClientcerts`. New connections get the new ones on all listeners, those that there are end on the old ones. For
+   * certificates it happens by itself when the files change, see `chainFilesCheckInterval`.
+   *
+   * Certificates and tables do not depend on each other: what cannot be read leaves the former of its kind in service, and
+   * the log says so.
    *
    * @returns what is in service now; empty when the options name no file
-   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: what cannot be read leaves the former in service,
-   *   and the log says so
+   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: the first that could not be read
    */
   async reload(): Promise<readonly OwnCertificate[]> {
     ensureLibrary(this.#options.tls);
-    const [certificates] = await Promise.all([this.#keeper.reload(), this.#sni.reload()]);
-    return certificates;
+    const outcomes = await Promise.allSettled([
+      (async () => this.#keeper.reload())(),
+      this.#sni.reload(),
+      this.#relayClientcerts.reload(),
+    ]);
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) {
+      throw failure.reason;
+    }
+    return this.certificates;
   }
 
   /**
@@ -125,6 +149,9 @@ export class Smtpd {
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
     const { use } = serverTlsMode({ ...this.#options.tls, wrappermode });
+    if (use) {
+      await this.#relayClientcerts.open();
+    }
     const service = new Service({
       options: this.#options,
       stressed: this.#stressed,
@@ -136,6 +163,7 @@ export class Smtpd {
       wrappermode,
       name: where.service ?? null,
       sni: use ? await this.#sni.open() : null,
+      relayClientcerts: this.#relayClientcerts,
     });
     if (service.mode.use) {
       ensureLibrary(this.#options.tls);
@@ -146,6 +174,9 @@ export class Smtpd {
       ended: (session) => this.#ended(session),
       closed: (gone) => this.#closed(gone),
     });
+    if (this.#withdrawn) {
+      listener.withdrawContext();
+    }
     this.#listeners.add(listener);
     if (service.mode.use) {
       this.#keeper.start();
@@ -160,6 +191,7 @@ export class Smtpd {
    */
   withdrawCertificates(): void {
     this.#logger.warn('certificates withdrawn: no TLS until there are new ones');
+    this.#withdrawn = true;
     for (const listener of this.#listeners) {
       listener.withdrawContext();
     }
@@ -220,13 +252,15 @@ export class Smtpd {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     }
     this.#sni.close();
+    this.#relayClientcerts.close();
   }
 
-  #renew(chains: NativeChains): () => void {
+  #renew(chains: NativeChains | null): () => void {
     const commits = [...this.#listeners]
       .filter((listener) => listener.usesTls)
       .map((listener) => listener.renew(chains));
     return () => {
+      this.#withdrawn = false;
       for (const commit of commits) {
         commit();
       }
@@ -252,30 +286,10 @@ export class Smtpd {
   }
 }
 
-function connectionCount(options: ResolvedSmtpd): ConnectionCount {
-  return new ConnectionCount(
-    options.clientConnectionCountLimit,
-    options.clientEventLimitExceptions,
-  );
-}
-
 function newSessionRate(options: ResolvedSmtpd): NewSessionRate {
   return new NewSessionRate({
     limit: options.clientNewTlsSessionRateLimit,
     unit: options.anvilRateTimeUnit,
     exceptions: new NetworkList(options.clientEventLimitExceptions),
   });
-}
-
-function checkHandlers(options: SmtpdOptions): void {
-  for (const name of handlerNames) {
-    const value: unknown = options[name];
-    if (value === undefined ? name === 'onData' : typeof value !== 'function') {
-      throw new TlsError({
-        code: 'INVALID_ARGUMENT',
-        message: value === undefined ? `${name} is missing` : `${name} is not a function`,
-        suggestion: 'see SmtpdHandlers for what it gets and returns',
-      });
-    }
-  }
 }

@@ -76,6 +76,8 @@ export interface SmtpdParameters {
   readonly disableVrfyCommand?: boolean;
   /** `strict_rfc821_envelopes`: addresses need angle brackets and nothing else. */
   readonly strictRfc821Envelopes?: boolean;
+  /** `relay_clientcerts`: tables, `type:name` each, of the fingerprints that `permitTlsClientcerts()` permits. */
+  readonly relayClientcerts?: readonly string[];
   /** `smtpd_hide_client_session`: Received: headers tell neither client nor TLS. */
   readonly hideClientSession?: boolean;
   /** `smtputf8_enable`: SMTPUTF8 is offered. */

@@ -37,7 +37,7 @@ export const smtpdTable: readonly Parameter[] = [
   { name: 'smtpd_sasl_auth_enable', type: 'bool', default: 'no', group: server, option: 'saslAuthEnable', doc: 'AUTH is offered where the class has a callback for it' },
   { name: 'smtpd_sasl_security_options', type: 'list', default: 'noanonymous', group: server, option: 'saslSecurityOptions', doc: 'mechanisms that are not offered: noplaintext, noanonymous and others' },
   { name: 'smtpd_sasl_tls_security_options', type: 'list', default: '$smtpd_sasl_security_options', group: server, option: 'saslTlsSecurityOptions', since: '2.2', doc: 'the same under TLS' },
-  { name: 'relay_clientcerts', type: 'list', default: '', group: server, option: 'relayClientcerts', since: '2.2', pending: true, doc: 'tables of fingerprints of client credentials that may relay' },
+  { name: 'relay_clientcerts', type: 'tables', default: '', group: server, option: 'relayClientcerts', since: '2.2', doc: 'tables of fingerprints of client credentials that permitTlsClientcerts() permits' },
 
   { name: 'smtpd_use_tls', type: 'bool', default: 'no', group: server, option: null, since: '2.2', legacy: 'smtpd_tls_security_level', deprecated: true, doc: 'level may where smtpd_tls_security_level is empty' },
   { name: 'smtpd_enforce_tls', type: 'bool', default: 'no', group: server, option: null, since: '2.2', legacy: 'smtpd_tls_security_level', deprecated: true, doc: 'level encrypt where smtpd_tls_security_level is empty' },

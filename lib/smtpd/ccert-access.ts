@@ -27,10 +27,11 @@ export interface CcertAccessOptions {
  * `permit_tls_clientcerts`: permits clients whose public key or certificate has an entry in `relay_clientcerts`,
  * whatever its value. A lookup that fails is a 451.
  *
+ * @param clientcerts default: the tables of the server's option `relayClientcerts`
  * @throws TlsError `INVALID_ARGUMENT`
  */
-export function permitTlsClientcerts(clientcerts: TableLike): Restriction {
-  const table = toTable(clientcerts);
+export function permitTlsClientcerts(clientcerts?: TableLike): Restriction {
+  const table = givenTable(clientcerts);
   return (session, subject) => permitListed('permit_tls_clientcerts', table, session, subject);
 }
 
@@ -38,10 +39,11 @@ export function permitTlsClientcerts(clientcerts: TableLike): Restriction {
  * `permit_tls_all_clientcerts`: permits clients with a trusted certificate, and those that
  * {@link permitTlsClientcerts} permits.
  *
+ * @param clientcerts default: the tables of the server's option `relayClientcerts`
  * @throws TlsError `INVALID_ARGUMENT`
  */
-export function permitTlsAllClientcerts(clientcerts: TableLike = {}): Restriction {
-  const table = toTable(clientcerts);
+export function permitTlsAllClientcerts(clientcerts?: TableLike): Restriction {
+  const table = givenTable(clientcerts);
   return (session, subject) =>
     session.tls?.status === 'Trusted'
       ? 'permit'
@@ -67,9 +69,14 @@ export function checkCcertAccess(access: TableLike, options: CcertAccessOptions 
   };
 }
 
+/** Null: that of the server whose session it is. */
+function givenTable(clientcerts: TableLike | undefined): LookupTable | null {
+  return clientcerts === undefined ? null : toTable(clientcerts);
+}
+
 async function permitListed(
   feature: string,
-  table: LookupTable,
+  given: LookupTable | null,
   session: SmtpdSession,
   subject: Subject,
 ): Promise<Verdict> {
@@ -78,6 +85,7 @@ async function permitListed(
     return 'dunno';
   }
   const { peerCertFingerprint: cert, peerPkeyFingerprint: pkey } = tls;
+  const table = given ?? (session instanceof ClientView ? session.service.relayClientcerts : empty);
   try {
     if (pkey !== null && (await table.lookup(pkey)) !== undefined) {
       return 'permit';
@@ -95,6 +103,8 @@ async function permitListed(
   });
   return 'permit';
 }
+
+const empty: LookupTable = { lookup: () => undefined };
 
 interface CcertCheckProps {
   readonly table: LookupTable;

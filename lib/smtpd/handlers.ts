@@ -5,6 +5,7 @@
  * for, and nothing is acknowledged before it has settled. One that throws is a 451 for the client
  * and a line in the log; the connection goes on.
  */
+import { TlsError } from '../errors.js';
 import type { Recipient, Sender } from '../smtp/envelope.js';
 import type { Reply } from '../smtp/reply.js';
 import type { Credentials, ExternalCredentials } from '../smtp/sasl.js';
@@ -97,3 +98,17 @@ export const handlerNames = [
   'onData',
   'resolveClientName',
 ] as const satisfies readonly (keyof SmtpdHandlers)[];
+
+/** @throws TlsError `INVALID_ARGUMENT` */
+export function checkHandlers(options: Partial<SmtpdHandlers>): void {
+  for (const name of handlerNames) {
+    const value: unknown = options[name];
+    if (value === undefined ? name === 'onData' : typeof value !== 'function') {
+      throw new TlsError({
+        code: 'INVALID_ARGUMENT',
+        message: value === undefined ? `${name} is missing` : `${name} is not a function`,
+        suggestion: 'see SmtpdHandlers for what it gets and returns',
+      });
+    }
+  }
+}

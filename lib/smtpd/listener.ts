@@ -106,7 +106,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   /** Makes a context of new chains; the result gives it to the connections from then on. @throws TlsError */
-  renew(chains: NativeChains): () => void {
+  renew(chains: NativeChains | null): () => void {
     const context = this.#service.makeContext(chains);
     return () => {
       this.#service.context = context;
@@ -183,6 +183,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);
+    this.#watchLoad();
   }
 
   onAcceptError(error: TlsError): void {

@@ -5,6 +5,7 @@ import type { ResolvedSmtpd } from '../config/options.js';
 import type { Logger } from '../log/logger.js';
 import { type LogFlags, parseLoglevel, withUntrusted } from '../log/loglevel.js';
 import type { NativeChains, NativeContext, StartTlsProps } from '../native.js';
+import type { LookupTable } from '../maps/table.js';
 import type { Extension } from '../smtp/envelope.js';
 import { passwordMechanisms, type SaslMechanism } from '../smtp/sasl.js';
 import type { SniSource } from '../sni/source.js';
@@ -24,6 +25,8 @@ export interface ServiceProps {
   readonly wrappermode: boolean;
   /** Chains of server names, or null. */
   readonly sni: SniSource | null;
+  /** `relay_clientcerts` */
+  readonly relayClientcerts: LookupTable;
   /** As in master.cf; null for the default. */
   readonly name: string | null;
   readonly keyLogFile?: string | undefined;
@@ -64,6 +67,7 @@ export class Service {
   readonly offersStarttls: boolean;
   readonly offersChunking: boolean;
   readonly sni: SniSource | null;
+  readonly relayClientcerts: LookupTable;
   /** Null: TLS is not in use, or the context was lost at run time. */
   context: NativeContext | null = null;
 
@@ -91,6 +95,7 @@ export class Service {
     this.connections = props.connections;
     this.newSessions = props.newSessions;
     this.sni = props.sni;
+    this.relayClientcerts = props.relayClientcerts;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     const flags = loglevel(options, props.logger);
     this.logFlags = this.mode.requireCert ? withUntrusted(flags) : flags;

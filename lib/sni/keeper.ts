@@ -44,13 +44,7 @@ export class SniKeeper {
 
   /** @throws TlsError (rejects) `LOOKUP_TABLE`: the former tables stay in use, and the log says so */
   async reload(): Promise<void> {
-    try {
-      await this.#source?.reload();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#logger.warn(`tls_server_sni_maps: ${reason}; the former tables stay in use`);
-      throw error;
-    }
+    await this.#source?.reload();
   }
 
   close(): void {

@@ -8,8 +8,7 @@
 import { addon } from '../addon.js';
 import type { QuestionHandler } from '../dispatch.js';
 import type { Logger } from '../log/logger.js';
-import { type OpenTableOptions, openTable } from '../maps/open.js';
-import type { OpenTable } from '../maps/table.js';
+import { TableList } from '../maps/table-list.js';
 import type { NativeChains, NativeSniCache } from '../native.js';
 import { findInTables, LookupProblem } from './find.js';
 import type { ResolvedSni, SniAnswer, SniFunction } from './options.js';
@@ -37,14 +36,14 @@ const patience = 60_000;
 export class SniSource {
   readonly cache: NativeSniCache;
   readonly #props: SniSourceProps;
-  #tables: readonly OpenTable[];
+  readonly #tables: TableList;
   /** Chains of parents, by key: many names may have them. */
   readonly #parents = new Map<string, NativeChains>();
   readonly #lookups = new Map<string, Waiting[]>();
   /** Changes when answers of lookups that are under way are out of date. */
   #generation = 0;
 
-  private constructor(props: SniSourceProps, tables: readonly OpenTable[]) {
+  private constructor(props: SniSourceProps, tables: TableList) {
     this.#props = props;
     this.#tables = tables;
     this.cache = addon.createSniCache(props.cacheLimit);
@@ -57,9 +56,17 @@ export class SniSource {
    * @throws TlsError (rejects) `LOOKUP_TABLE`
    */
   static async open(props: SniSourceProps): Promise<SniSource | null> {
-    return props.maps.length === 0 && props.lookup === null
-      ? null
-      : new SniSource(props, await openTables(props));
+    if (props.maps.length === 0 && props.lookup === null) {
+      return null;
+    }
+    const tables = new TableList({
+      parameter: 'tls_server_sni_maps',
+      specs: props.maps,
+      valuesAreFiles: true,
+      logger: props.logger,
+    });
+    await tables.open();
+    return new SniSource(props, tables);
   }
 
   /** For `setQuestionHandler`. */
@@ -95,18 +102,15 @@ export class SniSource {
   /**
    * Opens the tables again, and forgets what is known. Tables that cannot be opened stay as they are.
    *
-   * @throws TlsError (rejects) `LOOKUP_TABLE`: the old tables stand
+   * @throws TlsError (rejects) `LOOKUP_TABLE`: the old tables stand, and the log says so
    */
   async reload(): Promise<void> {
-    const tables = await openTables(this.#props);
-    closeTables(this.#tables);
-    this.#tables = tables;
+    await this.#tables.reload();
     this.invalidate();
   }
 
   close(): void {
-    closeTables(this.#tables);
-    this.#tables = [];
+    this.#tables.close();
     this.invalidate();
   }
 
@@ -137,7 +141,7 @@ export class SniSource {
   /** @param name as the client sent it, for messages */
   async #find(key: string, name: string): Promise<{ chains: NativeChains | null; time: number }> {
     const { lookup, cacheTime } = this.#props;
-    const found = await findInTables(this.#tables, key);
+    const found = await findInTables(this.#tables.tables, key);
     if (found !== undefined) {
       const known = this.#parents.get(found.key);
       const chains = known ?? parse(found.pem, name, this.#props.logger);
@@ -208,26 +212,6 @@ function parse(pem: Uint8Array, name: string, logger: Logger): NativeChains {
 /** Postfix's name for a value, in messages. */
 function origin(name: string): string {
   return `SNI data for ${name}`;
-}
-
-async function openTables({ maps, logger }: SniSourceProps): Promise<readonly OpenTable[]> {
-  const options: OpenTableOptions = { valuesAreFiles: true, warn: (text) => logger.warn(text) };
-  const tables: OpenTable[] = [];
-  try {
-    for (const spec of maps) {
-      tables.push(await openTable(spec, options));
-    }
-  } catch (error) {
-    closeTables(tables);
-    throw error;
-  }
-  return tables;
-}
-
-function closeTables(tables: readonly OpenTable[]): void {
-  for (const table of tables) {
-    table.close();
-  }
 }
 
 async function askFunction(lookup: SniFunction, name: string): Promise<SniAnswer> {

@@ -56,8 +56,11 @@ export interface ChainKeeperProps {
   readonly files: ChainOptions;
   readonly care: Required<CertificateOptions>;
   readonly report: ChainReport;
-  /** Makes what is needed of new chains; the result puts it in service. Throws what `reload` is to throw. */
-  readonly prepare: (chains: NativeChains) => () => void;
+  /**
+   * Makes what is needed of new chains, or without any where no file is named; the result puts it in service. Throws
+   * what `reload` is to throw.
+   */
+  readonly prepare: (chains: NativeChains | null) => () => void;
   readonly clock?: Clock;
 }
 
@@ -97,16 +100,14 @@ export class ChainKeeper {
     return this.#chains;
   }
 
-  /** Loads anew, and puts in service; where that fails, everything stays. @throws TlsError `CHAIN_*` */
+  /** Loads anew, and puts in service; where that fails, everything stays. @throws TlsError `CHAIN_*`, `CA_LOAD` */
   reload(): readonly OwnCertificate[] {
     const { report } = this.#props;
     const source = this.#source;
-    if (source === null) {
-      return [];
-    }
     try {
       this.#watch.mark();
-      const fresh = loadChains(source, (text) => report.warn(text), consequence);
+      const fresh =
+        source === null ? null : loadChains(source, (text) => report.warn(text), consequence);
       const commit = this.#props.prepare(fresh);
       this.#chains = fresh;
       commit();
@@ -116,8 +117,10 @@ export class ChainKeeper {
       }
       throw error;
     }
-    report.reloaded(this.certificates);
-    this.#checkExpiry();
+    if (source !== null) {
+      report.reloaded(this.certificates);
+      this.#checkExpiry();
+    }
     return this.certificates;
   }
 

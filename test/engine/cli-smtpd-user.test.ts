@@ -102,6 +102,43 @@ describe.skipIf(!isRoot)('as root', () => {
     expect(statSync(join(maildir, 'new', mail))).toMatchObject({ uid, gid });
   });
 
+  test('a reload of what the user may not read keeps the old, table by table, and says so', async () => {
+    const { folder, secret } = place();
+    const key = secret('default.pem', chain('ecdsa'));
+    writeFileSync(join(folder, 'relay'), '00:11 x\n');
+    const secretTable = secret('sni', `hit.example ${secret('hit.pem', chain('ed25519'))}\n`);
+    const run = smtpdCommand(
+      ...['--user', `${uid}:${gid}`],
+      ...parameters(
+        'smtpd_tls_security_level=may',
+        `smtpd_tls_chain_files=${key}`,
+        `tls_server_sni_maps=texthash:${secretTable}`,
+        `relay_clientcerts=texthash:${join(folder, 'relay')}`,
+      ),
+    );
+    const port = await run.port();
+    const seen = async (name: string | null) => (await askFor({ port, name })).certificate;
+    const [fallback, hit] = (['ecdsa', 'ed25519'] as const).map((algorithm) =>
+      fingerprintOf(certificate(algorithm).certFile),
+    );
+    expect([await seen(null), await seen('hit.example')]).toEqual([fallback, hit]);
+    writeFileSync(key, chain('rsa'));
+    run.child.kill('SIGHUP');
+    await run.logged('tls_server_sni_maps');
+    expect(run.stderr).toContain(`error opening chain file: ${key}: Permission denied`);
+    expect(run.stderr).toMatch(/keeping the former certificates$/m);
+    expect(run.stderr).toMatch(
+      /tls_server_sni_maps: .*sni: cannot read it: Permission denied; the former tables stay in use$/m,
+    );
+    expect(run.stderr).not.toContain('relay_clientcerts:');
+    expect([await seen(null), await seen('hit.example')]).toEqual([fallback, hit]);
+    chmodSync(join(folder, 'secrets'), 0o755);
+    chmodSync(key, 0o644);
+    run.child.kill('SIGHUP');
+    await run.logged('certificates reloaded: RSA');
+    expect(await seen(null)).toBe(fingerprintOf(certificate('rsa').certFile));
+  });
+
   test('a Maildir that the user may not write to ends it', async () => {
     const { folder } = place();
     const run = smtpdCommand('--user', `${uid}:${gid}`, '--maildir', join(folder, 'mail'));

@@ -1,39 +1,14 @@
 /** New certificates in a running smtpd: on request, when files change, under load; and bad ones. */
-import { copyFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFileSync } from 'node:fs';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setImmediate } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import type { CertificatesReloadEvent } from '../../lib/log/events.js';
 import { certificate, freshCertificate } from '../helpers/certificates.js';
+import { chainFile, presented, replace, withStarttls } from '../helpers/chain-file.js';
 import { RawClient } from '../helpers/raw-client.js';
 import { startSmtpd, type TestServer } from '../helpers/servers.js';
 import { secure, secureFromStart, type TlsClient } from '../helpers/tls-client.js';
-
-function chainFile(first: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'mxtls-reload-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'chain.pem');
-  replace(file, first);
-  return file;
-}
-
-/** Puts a file in the place of another, as careful programs do. */
-function replace(file: string, source: string): void {
-  copyFileSync(source, `${file}.new`);
-  renameSync(`${file}.new`, file);
-}
-
-function presented(client: TlsClient): string {
-  return String(client.secured.getPeerCertificate().subject.CN);
-}
-
-async function withStarttls(port: number): Promise<TlsClient> {
-  const plain = await RawClient.greeted(port);
-  await plain.command('STARTTLS');
-  return secure(plain);
-}
 
 async function quit(client: TlsClient): Promise<void> {
   await client.command('QUIT');

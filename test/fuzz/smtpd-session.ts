@@ -101,6 +101,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
       },
     },
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
+    relayClientcerts: { lookup: () => undefined },
     wrappermode: false,
     name: null,
     connections: new ConnectionCount(0, []),

@@ -52,7 +52,7 @@ class Bench {
           throw this.prepareFails;
         }
         return () => {
-          this.inService = names(chains.certificates);
+          this.inService = names(chains?.certificates ?? []);
         };
       },
     });

@@ -55,6 +55,7 @@ const smtpdFields: Record<keyof Omit<SmtpdParameters, 'tls'>, true> = {
   saslAuthEnable: true,
   saslSecurityOptions: true,
   saslTlsSecurityOptions: true,
+  relayClientcerts: true,
 };
 
 const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
