@@ -70,7 +70,7 @@ export type {
 } from './native.js';
 export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
-export { clientTls, serverTls, type TlsSetup } from './setup.js';
+export { type ClientDemand, clientTls, serverTls, type TlsSetup } from './setup.js';
 export type { Reply } from './smtp/reply.js';
 export type {
   Credentials,

@@ -12,6 +12,7 @@ import type {
   NativeChains,
   NativeContext,
   NativeContextProps,
+  NativePeerAuth,
   NativeSniCache,
   StartTlsProps,
 } from '../native.js';
@@ -26,6 +27,7 @@ import {
   serverTlsMode,
   type TlsLevel,
 } from './levels.js';
+import { daneDigestList } from './dane-digests.js';
 import { ensureLibrary } from './library.js';
 import type { ResolvedSmtpdTls, ResolvedSmtpTls } from './options.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
@@ -134,6 +136,8 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
     protocols: anyProtocols,
     timeout: props.timeout,
     deadline: props.deadline ?? 0,
+    auth: null,
+    session: null,
   };
 }
 
@@ -163,6 +167,7 @@ export function createClientContext(
     enableRpk: options.enableRpk && !isPkix(options.securityLevel),
     verifyDepth: options.scertVerifydepth,
     tickets: true,
+    daneDigests: daneDigests(options.daneDigests, props.warn),
   });
 }
 
@@ -186,6 +191,10 @@ export interface ClientSessionProps {
   /** Milliseconds for the whole handshake; 0: none. */
   readonly deadline?: number;
   readonly policy?: ClientSessionPolicy;
+  /** What the server must show, from {@link peerAuth}; default: nothing. */
+  readonly auth?: NativePeerAuth | null;
+  /** A session to resume, from `takeSession()`. */
+  readonly session?: Uint8Array | null;
 }
 
 /** What `startTls` wants for one session of a client. @throws TlsError `INVALID_PARAMETER` */
@@ -207,6 +216,8 @@ export function clientTlsProps(
       : protocols,
     timeout: session.timeout,
     deadline: session.deadline ?? 0,
+    auth: session.auth ?? null,
+    session: session.session ?? null,
   };
 }
 
@@ -261,6 +272,7 @@ function commonProps(
     keyPrefix: null,
     acknowledgeSni: false,
     sniCache: null,
+    daneDigests: [],
   };
 }
 
@@ -280,13 +292,28 @@ function emptyIsNull(text: string): string | null {
   return text === '' ? null : text;
 }
 
-/** Tries one list element on a context of its own. */
+function daneDigests(
+  words: readonly string[],
+  warn: ((text: string) => void) | undefined,
+): NativeContextProps['daneDigests'] {
+  const { digests, warnings } = daneDigestList(words, (name) => works({ digest: name }));
+  for (const warning of warnings) {
+    warn?.(warning);
+  }
+  return digests;
+}
+
 function groupSupported(element: string): boolean {
+  return works({ groups: element });
+}
+
+/** Tries a setting on a context of its own. */
+function works(setting: { readonly groups: string } | { readonly digest: string }): boolean {
   try {
-    addon.createContext({ ...bareContext, groups: element });
+    addon.createContext({ ...bareContext, ...setting });
     return true;
   } catch (error) {
-    if (error instanceof TlsError && error.code === 'BAD_GROUPS') {
+    if (error instanceof TlsError && (error.code === 'BAD_GROUPS' || error.code === 'BAD_DIGEST')) {
       return false;
     }
     throw error;
@@ -317,4 +344,5 @@ const bareContext: NativeContextProps = {
   tickets: false,
   acknowledgeSni: false,
   sniCache: null,
+  daneDigests: [],
 };

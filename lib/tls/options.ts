@@ -34,6 +34,8 @@ export interface TlsLibraryOptions {
   readonly preemptCipherlist?: boolean;
   /** `tls_append_default_CA`: also trust the library's default roots; only beside `CAfile` or `CApath`. */
   readonly appendDefaultCA?: boolean;
+  /** `tls_dane_digests`: digests of TLSA records that are usable, strongest first: `sha512`, `sha256`, `name=number`; clients only. */
+  readonly daneDigests?: readonly string[];
   /** `tls_server_sni_maps`: tables, `type:name` each, with the chains of server names that clients ask for; servers only. */
   readonly serverSniMaps?: readonly string[];
   /** `tls_trust_server_ccerts`: server: client certificates may be for servers only (extended key usage). */

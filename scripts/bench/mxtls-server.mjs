@@ -55,6 +55,7 @@ const context = addon.createContext({
   tickets: true,
   acknowledgeSni: false,
   sniCache: null,
+  daneDigests: [],
 });
 const listener = addon.listen({
   host: '127.0.0.1',
@@ -75,6 +76,8 @@ const listener = addon.listen({
     protocols: LEAVE,
     timeout: IDLE_LIMIT_MS,
     deadline: IDLE_LIMIT_MS,
+    auth: null,
+    session: null,
   },
 });
 control(listener.port, options);

@@ -26,6 +26,7 @@ export const plainContext = {
   tickets: true,
   acknowledgeSni: false,
   sniCache: null,
+  daneDigests: [],
 };
 
 export const plainTls = {
@@ -35,6 +36,8 @@ export const plainTls = {
   protocols: any,
   timeout: 20000,
   deadline: 20000,
+  auth: null,
+  session: null,
 };
 
 export const anyPort = {

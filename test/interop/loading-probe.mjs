@@ -27,7 +27,15 @@ function nodeGroup() {
 
 const anyProtocols = { floor: 0, ceiling: 0, exclude: 0 };
 const session = {
-  ...{ sni: null, cipherList: null, securityLevel: -1, timeout: 5000, deadline: 10_000 },
+  ...{
+    sni: null,
+    cipherList: null,
+    securityLevel: -1,
+    timeout: 5000,
+    deadline: 10_000,
+    auth: null,
+    session: null,
+  },
   protocols: { floor: -1, ceiling: -1, exclude: 0 },
 };
 
@@ -38,7 +46,7 @@ function context(role, chains) {
     ...{ askClientCert: false, requireClientCert: false, enableRpk: false, caFile: null },
     trustServerCcerts: false,
     ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },
-    ...{ keyPrefix: null, tickets: false, acknowledgeSni: false, sniCache: null },
+    ...{ keyPrefix: null, tickets: false, acknowledgeSni: false, sniCache: null, daneDigests: [] },
   });
 }
 

@@ -99,6 +99,7 @@ const libraryFields = {
   ffdheAutoGroups: true,
   preemptCipherlist: true,
   appendDefaultCA: true,
+  daneDigests: true,
   serverSniMaps: true,
   trustServerCcerts: true,
 } as const;
