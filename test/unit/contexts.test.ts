@@ -182,5 +182,7 @@ test('a server session has time limits and nothing else of its own', () => {
     protocols: { floor: -1, ceiling: -1, exclude: 0 },
     timeout: 5000,
     deadline: 0,
+    auth: null,
+    session: null,
   });
 });
