@@ -66,6 +66,7 @@ export type {
   NativeErrorInfo,
   NativeNotice,
   NativeProtocols,
+  NativePeerAuth,
   StartTlsProps,
 } from './native.js';
 export * from './server.js';
@@ -107,6 +108,7 @@ export {
 export type { Role } from './start-tls.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';
+export type { PeerMatch, TlsaData } from './tls/peer-auth.js';
 export {
   initLibrary,
   type LibraryProps,
