@@ -78,6 +78,14 @@ export class Connection extends Duplex {
     return this.#tls;
   }
 
+  /**
+   * A client's first new session, once, for the next connection to the same server ({@link clientTls}); null: none, or
+   * not yet: in TLS 1.3 it comes with the server's first data. It holds secrets; one of TLS 1.3 is to be used once.
+   */
+  takeSession(): Buffer | null {
+    return this.#native.takeSession();
+  }
+
   get remoteAddress(): string {
     return this.#native.remoteAddress;
   }

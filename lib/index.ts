@@ -103,11 +103,18 @@ export type {
   NativeNotice,
   NativeProtocols,
   OwnCertificate,
+  NativePeerAuth,
   StartTlsProps,
 } from './native.js';
 export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
-export { clientTls, serverTls, type TlsSetup, type TlsSetupProps } from './setup.js';
+export {
+  type ClientDemand,
+  clientTls,
+  serverTls,
+  type TlsSetup,
+  type TlsSetupProps,
+} from './setup.js';
 export type { Reply } from './smtp/reply.js';
 export type {
   Credentials,
@@ -145,6 +152,7 @@ export type { Role } from './start-tls.js';
 export type { CertificateOptions } from './tls/chains.js';
 export type { CipherGrade } from './tls/ciphers.js';
 export type { ClientSecurityLevel, ServerSecurityLevel, TlsLevel } from './tls/levels.js';
+export type { PeerMatch, TlsaData } from './tls/peer-auth.js';
 export {
   initLibrary,
   type LibraryProps,

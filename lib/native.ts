@@ -117,6 +117,8 @@ export interface NativeContextProps {
   readonly acknowledgeSni: boolean;
   /** Asked before a question `chain` is. */
   readonly sniCache: NativeSniCache | null;
+  /** Client: digests of TLSA records, name and matching type (1..254), strongest first. */
+  readonly daneDigests: readonly (readonly [string, number])[];
 }
 
 /**
@@ -170,10 +172,24 @@ export interface NativeSniCache {
   drop(name: string | null): void;
 }
 
-/** What a server handshake has to say of the server name. */
+/**
+ * What a handshake has to say: a server's of the server name, a client's (`startTls` with `auth`) of what cannot be
+ * matched.
+ */
 export interface NativeNotice {
-  readonly kind: 'sni-invalid' | 'sni-changed' | 'sni-unmatched';
-  /** As the client sent it. */
+  readonly kind:
+    | 'sni-invalid'
+    | 'sni-changed'
+    | 'sni-unmatched'
+    /** This record cannot be used. */
+    | 'tlsa-unusable'
+    /** None can: verification fails. */
+    | 'tlsa-none'
+    /** None can: the session is encrypted only. */
+    | 'tlsa-fallback'
+    /** No reference name could be set: verification fails. */
+    | 'no-names';
+  /** The server name as the client sent it; `tlsa-unusable`: `3 1 1 HEX`; else empty. */
   readonly name: string;
   /** `sni-changed`: the name after the HelloRetryRequest; else empty. */
   readonly later: string;
@@ -181,6 +197,26 @@ export interface NativeNotice {
 
 export interface NativeContext {
   readonly nativeContext: true;
+}
+
+/** How a client authenticates a server; `lib/tls/peer-auth.ts` makes it from a level. */
+export interface NativePeerAuth {
+  /** Reference names; a leading dot is any sub-domain. Needed where a CA or a trust anchor matches. */
+  readonly names: readonly string[];
+  /** DANE or synthetic records: usage, selector, matching type, data. Type 255: the configured fingerprint digest. */
+  readonly tlsa: readonly (readonly [number, number, number, Uint8Array])[];
+  /** PEM files of trust anchors, read at once; they replace the CAs. */
+  readonly anchorFiles: readonly string[];
+  /** Verification fails whatever the server presents. */
+  readonly forcedFailure: boolean;
+  /** Ask for a raw public key, whatever the context says; not beside anchor files. */
+  readonly requestRpk: boolean;
+  /** Above level `encrypt`: what is given here has to match, and `Verified` is possible. */
+  readonly mustMatch: boolean;
+  /** A match is called Trusted. */
+  readonly halfDane: boolean;
+  /** Without one usable record: as level `encrypt`, in the place of a failure (`dane`, `halfdane`). */
+  readonly encryptIfUnusable: boolean;
 }
 
 export interface StartTlsProps {
@@ -199,6 +235,13 @@ export interface StartTlsProps {
   readonly traceRate: number;
   /** False: our end of the connection waits for the peer's close-notify. */
   readonly fastShutdown: boolean;
+  /** Client; null: nothing is matched. */
+  readonly auth: NativePeerAuth | null;
+  /**
+   * Client: a session to resume, from `takeSession()`; null: none. Offered only if context settings and `auth` are what
+   * they were; bytes that are no session are none.
+   */
+  readonly session: Uint8Array | null;
 }
 
 /** One file descriptor from accept or connect on: plaintext, then TLS. */
@@ -225,8 +268,13 @@ export interface NativeConnection {
   startTls(context: NativeContext, props: StartTlsProps): void;
   /** The snapshot after a handshake, frozen, always the same object; null in plaintext. */
   snapshot(): object | null;
-  /** Notices of a server's handshake, successful or not, once; null: none. */
+  /** Notices of a handshake, successful or not, once; null: none. */
   takeNotices(): readonly NativeNotice[] | null;
+  /**
+   * A client's first new session, once; null: none, or not yet (in TLS 1.3 it comes with the first data), or the server
+   * did not match. It holds secrets and the outcome of verification; one of TLS 1.3 is to be used once.
+   */
+  takeSession(): Buffer | null;
   /** Null without a certificate. */
   claims(): NativeClaims | null;
   /** What was traced since the last call, whole lines; null: nothing. When the connection has gone, too. */

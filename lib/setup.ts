@@ -13,6 +13,8 @@ import {
   serverTlsProps,
   sessionSettings,
 } from './tls/contexts.js';
+import type { TlsLevel } from './tls/levels.js';
+import { type PeerMatch, peerAuth } from './tls/peer-auth.js';
 
 /** A context, to be kept and shared by many connections, and the properties of a session. */
 export interface TlsSetup {
@@ -52,22 +54,50 @@ export function serverTls(
   };
 }
 
+/** What a client demands of one server. */
+export interface ClientDemand extends PeerMatch {
+  /** Default: `tls.securityLevel`. */
+  readonly level?: TlsLevel;
+  /** Server name to send in the place of `tls.servername`; with DANE: where the records lie (RFC 7672 section 3.2.3). */
+  readonly servername?: string;
+  /** A session to resume, from {@link Connection.takeSession}, with the same options and the same demand. */
+  readonly session?: Uint8Array;
+}
+
 /**
- * For the client's side; `host` is the server's name, sent where `tls.servername` asks for it.
+ * For the client's side; `host` is the server's name, sent where `tls.servername` asks for it. What `demand` asks for is
+ * matched during the handshake, which it does not end: the snapshot's `status` is `Verified` where it did.
  *
  * @throws TlsError as {@link serverTls}
  */
-export function clientTls(tls: SmtpTlsOptions, host: string, props: TlsSetupProps = {}): TlsSetup {
+export function clientTls(
+  tls: SmtpTlsOptions,
+  host: string,
+  demand: ClientDemand & TlsSetupProps = {},
+): TlsSetup {
   const options = resolveSmtp({ tls });
+  const {
+    level = options.tls.securityLevel,
+    servername,
+    session,
+    warn,
+    keyLogFile,
+    ...match
+  } = demand;
+  const enableRpk = match.enableRpk ?? options.tls.enableRpk;
+  const warned = warn === undefined ? {} : { warn };
   return {
-    context: createClientContext(options.tls, props),
+    context: createClientContext(options.tls, { ...warned, keyLogFile }),
     props: clientTlsProps(options.tls, {
-      ...props,
+      ...warned,
       trace: parseLoglevel(options.tls.loglevel).flags.trace,
-      level: options.tls.securityLevel,
+      level,
       host,
       nexthop: host,
       timeout: options.starttlsTimeout,
+      policy: servername === undefined ? {} : { servername },
+      auth: peerAuth(level, { ...match, enableRpk }, warn),
+      session: session ?? null,
     }),
   };
 }

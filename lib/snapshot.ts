@@ -32,11 +32,21 @@ export interface VerifyError {
   readonly text: string;
 }
 
-/** What the peer's credential was matched by. */
+/** What a server's credential was matched by. */
 export interface MatchInfo {
+  /** `name`: under a trusted CA; `anchor`: under a certificate or key of a trust-anchor file. */
   readonly kind: 'name' | 'tlsa' | 'fingerprint' | 'anchor';
+  /**
+   * `name`: the certificate's name; `fingerprint`: the digest in hex; else usage, selector, matching type and data,
+   * `3 1 1 HEX`; of more than 64 bytes the first and the last 32.
+   */
   readonly value: string;
+  /** Of the certificate that matched; 0 is the server's own. */
   readonly depth: number;
+  /** Name of the certificate that matched a reference name; null where names did not count. */
+  readonly peername: string | null;
+  /** Matched by a trust anchor's bare public key, which has signed the certificate at `depth`. */
+  readonly publicKey: boolean;
   readonly rawPublicKey: boolean;
 }
 
@@ -72,5 +82,8 @@ export interface TlsSnapshot {
   /** Common name or organisation of the issuer; only when Trusted or Verified. */
   readonly peerIssuer: string | null;
   readonly verifyError: VerifyError | null;
+  /** Null where nothing had to match or nothing did, and on a resumed session: its first handshake knew. */
   readonly matched: MatchInfo | null;
+  /** Level `dane` or `halfdane`, and no TLSA record was usable: the session is encrypted, and nothing was matched. */
+  readonly tlsaFallback: boolean;
 }

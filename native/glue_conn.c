@@ -50,6 +50,10 @@ static void drop_tls(glue_conn *conn)
     OPENSSL_free(conn->server_name);
     conn->server_name = NULL;
     glue_notices_free(glue_conn_take_notices(conn));
+    glue_auth_free(conn->auth);
+    conn->auth = NULL;
+    SSL_SESSION_free(conn->session);
+    conn->session = NULL;
     conn->question = 0;
 }
 
@@ -291,10 +295,11 @@ static bool attach(glue_conn *conn, const glue_tls_props *props, glue_error *err
     }
     if (conn->context->role == GLUE_SERVER) {
         SSL_set_accept_state(conn->ssl);
-    } else {
-        SSL_set_connect_state(conn->ssl);
+        return true;
     }
-    return true;
+    SSL_set_connect_state(conn->ssl);
+    return (props->auth == NULL || glue_dane_apply(conn, props->auth, err)) &&
+           glue_session_apply(conn, props, err);
 }
 
 glue_status glue_conn_start_tls(glue_conn *conn, glue_context *context, const glue_tls_props *props,

@@ -289,15 +289,15 @@ static bool hash_props(EVP_MD_CTX *hash, const glue_context_props *props)
            hash_bytes(hash, rules, sizeof(rules));
 }
 
-static bool set_session_id_context(SSL_CTX *ctx, const glue_context_props *props)
+static bool set_session_id_context(glue_context *context, const glue_context_props *props)
 {
-    unsigned char id[EVP_MAX_MD_SIZE];
+    unsigned char *id = context->session_id_context;
     unsigned len = 0;
     EVP_MD *md = EVP_MD_fetch(NULL, "SHA256", NULL);
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
     bool ok = md != NULL && hash != NULL && EVP_DigestInit_ex2(hash, md, NULL) == 1 &&
               hash_props(hash, props) && EVP_DigestFinal_ex(hash, id, &len) == 1 &&
-              SSL_CTX_set_session_id_context(ctx, id, len) == 1;
+              SSL_CTX_set_session_id_context(context->ctx, id, len) == 1;
     EVP_MD_CTX_free(hash);
     EVP_MD_free(md);
     return ok;
@@ -336,7 +336,7 @@ static glue_status configure_server(glue_context *context, const glue_context_pr
     }
     /* Our key is always to be had raw; a client's only on request. */
     if (!offer_server_types(ctx) || (props->enable_rpk && !offer_client_types(ctx)) ||
-        !set_session_id_context(ctx, props)) {
+        !set_session_id_context(context, props)) {
         return out_of_memory(err);
     }
     if (glue_ticket_set(context, props, err) != GLUE_OK) {
@@ -350,11 +350,14 @@ static glue_status configure_client(glue_context *context, const glue_context_pr
                                     glue_error *err)
 {
     SSL_CTX_set_verify(context->ctx, SSL_VERIFY_NONE, glue_verify_callback);
+    SSL_CTX_set_cert_verify_callback(context->ctx, glue_verify_server, NULL);
     if ((props->enable_rpk && !offer_server_types(context->ctx)) ||
-        (props->chains != NULL && !offer_client_types(context->ctx))) {
+        (props->chains != NULL && !offer_client_types(context->ctx)) ||
+        !set_session_id_context(context, props)) {
         return out_of_memory(err);
     }
-    return GLUE_OK;
+    glue_session_register(context->ctx);
+    return glue_dane_enable(context, props, err);
 }
 
 /* ------------------------------------------------------------------ life */

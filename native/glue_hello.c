@@ -76,8 +76,8 @@ static bool hello_server_name(SSL *ssl, view *name)
 }
 
 /* Once for each name: the gate runs again after every retry. False only for lack of memory. */
-static bool notice(struct glue_conn *conn, glue_notice_kind kind, const char *name,
-                   const char *later)
+bool glue_notice_add(struct glue_conn *conn, glue_notice_kind kind, const char *name,
+                     const char *later)
 {
     glue_notice **end = &conn->notices;
     for (; *end != NULL; end = &(*end)->next) {
@@ -105,7 +105,8 @@ static bool note_valid_name(struct glue_conn *conn, char *name)
         return true;
     }
     conn->sni_stands = strcmp(conn->server_name, name) == 0;
-    bool ok = conn->sni_stands || notice(conn, GLUE_NOTICE_SNI_CHANGED, conn->server_name, name);
+    bool ok =
+        conn->sni_stands || glue_notice_add(conn, GLUE_NOTICE_SNI_CHANGED, conn->server_name, name);
     OPENSSL_free(name);
     return ok;
 }
@@ -128,7 +129,7 @@ static bool note_server_name(struct glue_conn *conn)
     if (valid_hostname(found)) {
         return note_valid_name(conn, name);
     }
-    bool ok = notice(conn, GLUE_NOTICE_SNI_INVALID, name, "");
+    bool ok = glue_notice_add(conn, GLUE_NOTICE_SNI_INVALID, name, "");
     OPENSSL_free(name);
     return ok;
 }
@@ -297,7 +298,7 @@ static int cert_callback(SSL *ssl, void *arg)
     if (hello->chains != NULL) {
         return glue_chains_install_handle(hello->chains, ssl) ? 1 : 0;
     }
-    return notice(conn, GLUE_NOTICE_SNI_UNMATCHED, conn->server_name, "") ? 1 : 0;
+    return glue_notice_add(conn, GLUE_NOTICE_SNI_UNMATCHED, conn->server_name, "") ? 1 : 0;
 }
 
 /* ------------------------------------------------------------------ public */

@@ -153,10 +153,11 @@ struct glue_context {
     glue_sni_cache *sni_cache; /* owned reference, or NULL */
     bool require_client_cert;
     bool enable_rpk;
-    EVP_MD *digest;              /* owned */
-    char *cipher_list;           /* owned; NULL: the library's */
-    int keylog_fd;               /* owned; -1 = none */
-    glue_ticket_key *ticket_key; /* owned; NULL: OpenSSL makes the tickets */
+    EVP_MD *digest;                       /* owned */
+    unsigned char session_id_context[32]; /* digest of what decides on trust */
+    char *cipher_list;                    /* owned; NULL: the library's */
+    int keylog_fd;                        /* owned; -1 = none */
+    glue_ticket_key *ticket_key;          /* owned; NULL: OpenSSL makes the tickets */
     atomic_int references;
 };
 
@@ -182,8 +183,51 @@ void glue_keylog_close(glue_context *context);
  */
 void glue_trace_begin(struct glue_conn *conn, size_t limit, unsigned rate);
 void glue_trace_drop(struct glue_conn *conn);
+/* ------------------------------------------------------------------ glue_auth.c */
+
+struct glue_auth {
+    atomic_int references;
+    char **names; /* owned, as all below */
+    size_t name_count;
+    glue_tlsa *tlsa; /* those of anchor files included */
+    size_t tlsa_count;
+    bool anchors; /* the records are those of anchor files */
+    bool forced_failure;
+    bool must_match;
+    bool half_dane;
+    bool encrypt_if_unusable;
+    bool request_rpk;
+    unsigned char id[32]; /* digest of all of it: a session counts under the same only */
+};
+
+/* ------------------------------------------------------------------ glue_dane.c */
+
+/* Makes a client context good for TLSA records, with these digests. */
+glue_status glue_dane_enable(glue_context *context, const glue_context_props *props,
+                             glue_error *err);
+
+/* Sets up what a server must show; after the server name is set. False and *err on failure. */
+bool glue_dane_apply(struct glue_conn *conn, glue_auth *auth, glue_error *err);
+
+/* What a full handshake's server was matched by. */
+void glue_dane_reflect(const struct glue_conn *conn, glue_match *match);
+
+/* ------------------------------------------------------------------ glue_session.c */
+
+/* A client context hands new sessions to their connections. */
+void glue_session_register(SSL_CTX *ctx);
+
+/*
+ * Ties sessions of a client connection to its context and `auth` (or NULL), and offers an old one
+ * that is. False and *err for lack of memory; a session that cannot be used is none.
+ */
+bool glue_session_apply(struct glue_conn *conn, const glue_tls_props *props, glue_error *err);
 
 /* ------------------------------------------------------------------ glue_hello.c */
+
+/* Appends a notice; false for lack of memory. */
+bool glue_notice_add(struct glue_conn *conn, glue_notice_kind kind, const char *name,
+                     const char *later);
 
 /* Registers the client-hello, server-name and certificate callbacks that a server context needs. */
 void glue_hello_register(glue_context *context);
@@ -212,6 +256,18 @@ void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size);
 glue_status glue_ticket_set(glue_context *context, const glue_context_props *props,
                             glue_error *err);
 void glue_ticket_key_free(glue_ticket_key *key); /* NULL is fine */
+
+/*
+ * The same for clients: verifies a server's credential unless that is to fail anyhow, and leaves
+ * the fault that was kept as the result, which sessions remember.
+ */
+int glue_verify_server(X509_STORE_CTX *store, void *arg);
+
+/* Fails for good, now or when the server's credential comes. */
+void glue_verify_force_failure(struct glue_conn *conn);
+
+/* The result of verification: of this handshake, or of the session's. */
+long glue_verify_result(const struct glue_conn *conn);
 
 /* ------------------------------------------------------------------ glue_digest.c */
 
@@ -269,6 +325,12 @@ struct glue_conn {
     int verify_depth;
     bool slow_shutdown;       /* our FIN waits for the peer's close-notify */
     struct glue_trace *trace; /* owned; only while this session is traced */
+    glue_auth *auth;          /* owned reference; a client's, or NULL */
+    bool must_match;          /* as it says, unless no record was usable */
+    bool forced_failure;      /* verification is to fail */
+    bool tlsa_fallback;       /* no record was usable, and none has to be */
+    SSL_SESSION *session;     /* owned; the first new one, until it is taken */
+    bool session_seen;        /* later ones do not count */
     unsigned char *ahead;     /* owned; glue_bio.c: what was read during the handshake */
     size_t ahead_pos;
     size_t ahead_len;

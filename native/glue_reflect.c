@@ -33,6 +33,11 @@ bool glue_conn_snapshot(glue_conn *conn, glue_snapshot *snapshot)
     reflect_session(conn, snapshot);
     reflect_signatures(conn, snapshot);
     reflect_peer(conn, snapshot);
+    if (conn->must_match && snapshot->peer != GLUE_PEER_NONE && !snapshot->resumed &&
+        snapshot->verify_code == X509_V_OK) {
+        glue_dane_reflect(conn, &snapshot->match);
+    }
+    snapshot->tlsa_fallback = conn->tlsa_fallback;
     ERR_clear_error();
     return true;
 }
@@ -229,15 +234,24 @@ static void fingerprint(const glue_conn *conn, unsigned char *der, int len, char
 /* On a resumption nothing was verified again; the session remembers the outcome. */
 static void reflect_verification(const glue_conn *conn, glue_snapshot *snapshot)
 {
-    snapshot->verify_code = conn->verify_code;
+    snapshot->verify_code = glue_verify_result(conn);
     snapshot->verify_depth = conn->verify_depth;
-    if (snapshot->verify_code == X509_V_OK) {
-        snapshot->verify_code = SSL_get_verify_result(conn->ssl);
-    }
     if (snapshot->verify_code != X509_V_OK) {
         copy(snapshot->verify_text, sizeof(snapshot->verify_text),
              X509_verify_cert_error_string(snapshot->verify_code));
     }
+}
+
+/* Postfix's words (spec client.md 9); a level that has to match and did is Verified. */
+static const char *status_of(const glue_conn *conn, const glue_snapshot *snapshot)
+{
+    bool cert = snapshot->peer == GLUE_PEER_X509;
+    if (conn->must_match && snapshot->verify_code == X509_V_OK) {
+        return conn->auth->half_dane ? "Trusted" : "Verified";
+    }
+    bool trusted = snapshot->verify_code == X509_V_OK ||
+                   (conn->must_match && snapshot->verify_code == X509_V_ERR_HOSTNAME_MISMATCH);
+    return cert && trusted ? "Trusted" : "Untrusted";
 }
 
 static void reflect_rpk(const glue_conn *conn, const EVP_PKEY *key, glue_snapshot *snapshot)
@@ -247,7 +261,7 @@ static void reflect_rpk(const glue_conn *conn, const EVP_PKEY *key, glue_snapsho
     fingerprint(conn, der, len, snapshot->peer_pkey_fingerprint,
                 sizeof(snapshot->peer_pkey_fingerprint));
     snapshot->peer = GLUE_PEER_RPK;
-    snapshot->status = "Untrusted";
+    snapshot->status = status_of(conn, snapshot);
 }
 
 static void reflect_cert(const glue_conn *conn, X509 *cert, glue_snapshot *snapshot)
@@ -261,9 +275,8 @@ static void reflect_cert(const glue_conn *conn, X509 *cert, glue_snapshot *snaps
     fingerprint(conn, der, len, snapshot->peer_pkey_fingerprint,
                 sizeof(snapshot->peer_pkey_fingerprint));
     snapshot->peer = GLUE_PEER_X509;
-    snapshot->status = "Untrusted";
-    if (snapshot->verify_code == X509_V_OK) {
-        snapshot->status = "Trusted";
+    snapshot->status = status_of(conn, snapshot);
+    if (strcmp(snapshot->status, "Untrusted") != 0) {
         reflect_subject(conn, cert, snapshot->peer_subject, sizeof(snapshot->peer_subject));
         reflect_issuer(cert, snapshot->peer_issuer, sizeof(snapshot->peer_issuer));
     }

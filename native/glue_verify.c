@@ -38,6 +38,48 @@ int glue_verify_callback(int ok, X509_STORE_CTX *store)
     return 1;
 }
 
+/* ------------------------------------------------------------------ the server's credential */
+
+static void keep(struct glue_conn *conn, int code, int depth)
+{
+    conn->verify_code = code;
+    conn->verify_depth = depth;
+}
+
+/* The chain is not even looked at: another fault might say more, and mislead. */
+void glue_verify_force_failure(struct glue_conn *conn)
+{
+    conn->forced_failure = true;
+    keep(conn, X509_V_ERR_UNSPECIFIED, 0);
+}
+
+/*
+ * OpenSSL (3.5) leaves the fault that it met last, and none where it could not even begin. A
+ * session must remember the one that was kept, and never that all is well when it is not.
+ */
+int glue_verify_server(X509_STORE_CTX *store, void *arg)
+{
+    (void)arg;
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct glue_conn *conn = glue_conn_of(ssl);
+    if (conn == NULL) {
+        return X509_verify_cert(store);
+    }
+    if (!conn->forced_failure && X509_verify_cert(store) <= 0 && conn->verify_code == X509_V_OK) {
+        int code = X509_STORE_CTX_get_error(store);
+        keep(conn, code == X509_V_OK ? X509_V_ERR_UNSPECIFIED : code, 0);
+    }
+    if (conn->verify_code != X509_V_OK) {
+        X509_STORE_CTX_set_error(store, conn->verify_code);
+    }
+    return 1;
+}
+
+long glue_verify_result(const struct glue_conn *conn)
+{
+    return conn->verify_code != X509_V_OK ? conn->verify_code : SSL_get_verify_result(conn->ssl);
+}
+
 /* ------------------------------------------------------------------ certificates of servers */
 
 static bool is_for_servers_only(X509 *leaf)

@@ -198,7 +198,48 @@ void glue_sni_cache_put(glue_sni_cache *cache, const char *name, glue_chains *ch
 /* Forgets a name; NULL: all. */
 void glue_sni_cache_drop(glue_sni_cache *cache, const char *name);
 
+/* ------------------------------------------------------------------ what a server must show */
+
+typedef struct glue_auth glue_auth; /* shared, immutable */
+
+/* Matching type of synthetic records: the context's fingerprint digest (spec client.md 5). */
+#define GLUE_TLSA_FINGERPRINT 255
+
+typedef struct glue_tlsa {
+    unsigned char usage;
+    unsigned char selector;
+    unsigned char matching_type; /* or GLUE_TLSA_FINGERPRINT */
+    const unsigned char *data;   /* lent */
+    size_t len;
+} glue_tlsa;
+
+/* How a client authenticates a server; all pointers are lent. */
+typedef struct glue_auth_props {
+    const char *const *names; /* reference names; ".name" is any sub-domain of it */
+    size_t name_count;
+    const glue_tlsa *tlsa; /* of DNS, or synthetic */
+    size_t tlsa_count;
+    const char *const *anchor_files; /* PEM certificates and public keys; replace the CAs */
+    size_t anchor_file_count;
+    bool forced_failure;      /* verification fails, whatever the server shows */
+    bool must_match;          /* above level encrypt */
+    bool half_dane;           /* a match is called Trusted */
+    bool encrypt_if_unusable; /* without one usable record: as level encrypt, no failure */
+    bool request_rpk;         /* ask for a raw public key (RFC 7250) */
+} glue_auth_props;
+
+/* Copies the properties and reads the anchor files. NULL and *err: CA_LOAD, OUT_OF_MEMORY. */
+glue_auth *glue_auth_new(const glue_auth_props *props, glue_error *err);
+glue_auth *glue_auth_up_ref(glue_auth *auth);
+void glue_auth_free(glue_auth *auth); /* drops one reference; NULL is fine */
+
 /* ------------------------------------------------------------------ contexts */
+
+/* A digest of TLSA records (RFC 6698 2.1.3). */
+typedef struct glue_dane_digest {
+    const char *name;     /* lent; as OpenSSL knows it */
+    unsigned char number; /* matching type, 1..254 */
+} glue_dane_digest;
 
 typedef struct glue_context glue_context; /* shared; immutable after its first connection */
 
@@ -251,6 +292,8 @@ typedef struct glue_context_props {
     bool session_ids;            /* server: in TLS 1.2 give out session ids without a cache */
     bool acknowledge_sni; /* server: valid server names are acknowledged and noted (SNI maps) */
     glue_sni_cache *sni_cache; /* lent (a reference is taken); before GLUE_ASK_CHAIN; or NULL */
+    const glue_dane_digest *dane_digests; /* lent; client: usable ones, strongest first */
+    size_t dane_digest_count;
 } glue_context_props;
 
 glue_context *glue_context_new(const glue_context_props *props, glue_error *err);
@@ -269,11 +312,14 @@ typedef struct glue_tls_props {
     size_t trace_limit;       /* largest trace in bytes; 0 = none */
     unsigned trace_rate;      /* traces a minute in this process; 0 = any number */
     bool slow_shutdown;       /* tls_fast_shutdown_enable = no: our FIN waits for the peer */
+    glue_auth *auth;          /* lent (a reference is taken); client; NULL: nothing is matched */
+    const unsigned char *session; /* lent; client: what glue_conn_take_session() gave, or NULL */
+    size_t session_len;
 } glue_tls_props;
 
 #define GLUE_TLS_PROPS_DEFAULT                                                                     \
     {                                                                                              \
-        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false                                                   \
+        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false, NULL, NULL, 0                                    \
     }
 
 /* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned.
@@ -322,6 +368,15 @@ bool glue_conn_is_tls(const glue_conn *conn); /* the handshake is complete */
  */
 const char *glue_conn_trace(glue_conn *conn, size_t *len);
 
+/*
+ * The first session that the server gave this client for resumption (in TLS 1.3 that comes some
+ * time after the handshake), once: the caller frees it. 0: there is none, or not yet, or the server
+ * did not match. A session is offered again only under the same context settings and glue_auth, and
+ * keeps the outcome of verification. It holds secrets.
+ */
+size_t glue_conn_take_session(glue_conn *conn, unsigned char **session);
+void glue_session_free(unsigned char *session, size_t len); /* NULL is fine */
+
 /* ---- suspension: what the handshake waits for after GLUE_WANT_APP */
 
 typedef struct glue_question {
@@ -340,18 +395,23 @@ bool glue_conn_question(const glue_conn *conn, glue_question *question);
  */
 void glue_conn_answer(glue_conn *conn, glue_chains *chains, bool refuse);
 
-/* ---- what a server handshake has to say of the server name, for the log */
+/* ---- what a handshake has to say, for the log: of the server name; of what is to be matched */
 
 typedef enum glue_notice_kind {
-    GLUE_NOTICE_SNI_INVALID,  /* not a host name; not acknowledged */
-    GLUE_NOTICE_SNI_CHANGED,  /* another name after a HelloRetryRequest; not acknowledged */
-    GLUE_NOTICE_SNI_UNMATCHED /* in no table; the context's own chains are used */
+    GLUE_NOTICE_SNI_INVALID,   /* not a host name; not acknowledged */
+    GLUE_NOTICE_SNI_CHANGED,   /* another name after a HelloRetryRequest; not acknowledged */
+    GLUE_NOTICE_SNI_UNMATCHED, /* in no table; the context's own chains are used */
+    /* client: */
+    GLUE_NOTICE_TLSA_UNUSABLE, /* `name`: the record, "3 1 1 HEX" */
+    GLUE_NOTICE_TLSA_NONE,     /* none was usable: verification fails */
+    GLUE_NOTICE_TLSA_FALLBACK, /* none was usable: encrypted only */
+    GLUE_NOTICE_NO_NAMES       /* no reference name could be set: verification fails */
 } glue_notice_kind;
 
 typedef struct glue_notice {
     struct glue_notice *next;
     glue_notice_kind kind;
-    char name[256];  /* as the client sent it: may hold any byte but NUL */
+    char name[256];  /* the server name as sent: may hold any byte but NUL */
     char later[256]; /* SNI_CHANGED: the other name */
 } glue_notice;
 
@@ -375,9 +435,27 @@ typedef struct glue_signature {
     bool raw_public_key;
 } glue_signature;
 
+typedef enum glue_match_kind {
+    GLUE_MATCH_NONE,
+    GLUE_MATCH_NAME,        /* `value` is the certificate's name; under a trusted CA */
+    GLUE_MATCH_TLSA,        /* `value` is the record: "3 1 1 HEX" */
+    GLUE_MATCH_FINGERPRINT, /* `value` is the digest in hex */
+    GLUE_MATCH_ANCHOR       /* `value` as for TLSA: the anchor as a record */
+} glue_match_kind;
+
+/* What a server was matched by; data of more than 64 bytes as first 32, "...", last 32. */
+typedef struct glue_match {
+    glue_match_kind kind;
+    char value[288];
+    char peername[256]; /* the certificate's name that matched, or "" */
+    int depth;          /* of the certificate that matched; 0 is the leaf */
+    bool public_key;    /* a bare public key of a trust anchor, which signed what is at `depth` */
+    bool raw_public_key;
+} glue_match;
+
 /* All that can be told of a completed handshake; strings are "" where a thing does not apply. */
 typedef struct glue_snapshot {
-    const char *status; /* "Anonymous", "Untrusted" or "Trusted" */
+    const char *status; /* "Anonymous", "Untrusted", "Trusted" or "Verified" */
     char protocol[16];
     char cipher[64];
     int cipher_used_bits;
@@ -397,6 +475,8 @@ typedef struct glue_snapshot {
     long verify_code; /* X509_V_*; 0 = OK or nothing to verify */
     int verify_depth;
     char verify_text[128];
+    glue_match match;   /* full handshakes in which something matched */
+    bool tlsa_fallback; /* no TLSA record was usable: the session is encrypted only */
 } glue_snapshot;
 
 /* Fills *snapshot of a connection whose handshake is complete; false in any other state. */

@@ -6,6 +6,7 @@
  */
 import type { NativeClaims } from '../native.js';
 import type { TlsSnapshot, VerifyError } from '../snapshot.js';
+import { certmatchLines } from './certmatch.js';
 import type { Direction } from './events.js';
 import type { LogFlags } from './loglevel.js';
 
@@ -21,13 +22,29 @@ export interface CredentialLogProps {
 
 /** The lines, in order; none without a credential. */
 export function credentialLines(props: CredentialLogProps): readonly string[] {
-  const { snapshot, flags } = props;
-  if (snapshot.certificateType === null) {
+  if (props.snapshot.certificateType === null) {
     return [];
   }
+  return props.direction === 'from' ? clientLines(props) : serverLines(props);
+}
+
+function clientLines(props: CredentialLogProps): readonly string[] {
+  const { flags } = props;
   const identity = flags.peercert || flags.verbose ? [identityLine(props)] : [];
-  const problem = flags.untrusted ? problemLine(props) : null;
-  return problem === null ? identity : [...identity, problem];
+  return [...identity, ...problemLines(props)];
+}
+
+/** What matched is told before whose it is. */
+function serverLines(props: CredentialLogProps): readonly string[] {
+  const { flags, snapshot, namaddr } = props;
+  const detailed = flags.certmatch || flags.peercert || flags.verbose;
+  const match = detailed ? certmatchLines(snapshot.matched, namaddr) : [];
+  return [...problemLines(props), ...match, ...(detailed ? [identityLine(props)] : [])];
+}
+
+function problemLines(props: CredentialLogProps): readonly string[] {
+  const problem = props.flags.untrusted ? problemLine(props) : null;
+  return problem === null ? [] : [problem];
 }
 
 function identityLine({ snapshot, claims, namaddr }: CredentialLogProps): string {

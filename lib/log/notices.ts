@@ -1,4 +1,7 @@
-/** What a server logs about the name that a client asked for, before the handshake's own line. */
+/**
+ * What is logged before a handshake's own line: by a server about the name that a client asked for, by a client about
+ * what cannot be matched. Texts of Postfix.
+ */
 import type { NativeNotice } from '../native.js';
 import type { Logger } from './logger.js';
 
@@ -17,6 +20,18 @@ export function logNotices(
         logger.warn(
           `TLS SNI changed from ${namaddr} initially ${name}, ${later} after hello retry`,
         );
+        break;
+      case 'tlsa-unusable':
+        logger.warn(`${namaddr}: unusable TLSA RR: ${name}`);
+        break;
+      case 'tlsa-none':
+        logger.warn(`${namaddr}: all TLSA records unusable`);
+        break;
+      case 'tlsa-fallback':
+        logger.warn(`${namaddr}: all TLSA records unusable, fallback to unauthenticated TLS`);
+        break;
+      case 'no-names':
+        logger.warn(`${namaddr}: could not configure peer name checks`);
         break;
       default:
         logger.info(`TLS SNI ${name} from ${namaddr} not matched, using default chain`);

@@ -12,6 +12,7 @@ import type {
   NativeChains,
   NativeContext,
   NativeContextProps,
+  NativePeerAuth,
   NativeProtocols,
   NativeSniCache,
   StartTlsProps,
@@ -28,10 +29,17 @@ import {
   serverTlsMode,
   type TlsLevel,
 } from './levels.js';
+import { daneDigestList } from './dane-digests.js';
 import { ensureLibrary } from './library.js';
 import { libraryOptions } from './library-options.js';
 import type { ResolvedSmtpdTls, ResolvedSmtpTls } from './options.js';
-import { cipherListUsable, groupSupported, settableProtocols, usableDhFile } from './probes.js';
+import {
+  cipherListUsable,
+  digestSupported,
+  groupSupported,
+  settableProtocols,
+  usableDhFile,
+} from './probes.js';
 import { ticketProps } from './tickets.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
 
@@ -163,6 +171,8 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
     securityLevel: -1,
     protocols: anyProtocols,
     deadline: props.deadline ?? 0,
+    auth: null,
+    session: null,
   };
 }
 
@@ -208,6 +218,7 @@ export function createClientContext(
     ticketCipher: null,
     sessionTimeout: 0,
     sessionIds: false,
+    daneDigests: daneDigests(options.daneDigests, props.warn),
   });
 }
 
@@ -245,6 +256,10 @@ export interface ClientSessionProps {
   readonly trace?: boolean;
   /** Gets warnings that do not stop TLS. */
   readonly warn?: (text: string) => void;
+  /** What the server must show, from {@link peerAuth}; default: nothing. */
+  readonly auth?: NativePeerAuth | null;
+  /** A session to resume, from `takeSession()`. */
+  readonly session?: Uint8Array | null;
 }
 
 /** What `startTls` wants for one session of a client. @throws TlsError `INVALID_PARAMETER` */
@@ -269,6 +284,8 @@ export function clientTlsProps(
       : protocols,
     timeout: session.timeout,
     deadline: session.deadline ?? 0,
+    auth: session.auth ?? null,
+    session: session.session ?? null,
   };
 }
 
@@ -330,6 +347,7 @@ function commonProps(
     keyPrefix: null,
     acknowledgeSni: false,
     sniCache: null,
+    daneDigests: [],
   };
 }
 
@@ -343,4 +361,15 @@ function baseLists(options: CommonOptions): CipherBaseLists {
 
 function emptyIsNull(text: string): string | null {
   return text === '' ? null : text;
+}
+
+function daneDigests(
+  words: readonly string[],
+  warn: ((text: string) => void) | undefined,
+): NativeContextProps['daneDigests'] {
+  const { digests, warnings } = daneDigestList(words, digestSupported);
+  for (const warning of warnings) {
+    warn?.(warning);
+  }
+  return digests;
 }

@@ -44,6 +44,8 @@ export interface TlsLibraryOptions {
   readonly appendDefaultCA?: boolean;
   /** `tls_session_ticket_cipher`: a CBC cipher with an IV of 16 bytes; empty: no tickets. Servers only. */
   readonly sessionTicketCipher?: string;
+  /** `tls_dane_digests`: digests of TLSA records that are usable, strongest first: `sha512`, `sha256`, `name=number`; clients only. */
+  readonly daneDigests?: readonly string[];
   /** `tls_server_sni_maps`: tables, `type:name` each, with the chains of server names that clients ask for; servers only. */
   readonly serverSniMaps?: readonly string[];
   /** `tls_trust_server_ccerts`: server: client certificates may be for servers only (extended key usage). */

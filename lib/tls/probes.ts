@@ -38,6 +38,11 @@ export function usableDhFile(file: string, warn: (text: string) => void): string
   return null;
 }
 
+/** The library has this digest. */
+export function digestSupported(digest: string): boolean {
+  return failureOf({ digest }, ['BAD_DIGEST']) === null;
+}
+
 /** The library knows a cipher of this list. */
 export function cipherListUsable(cipherList: string): boolean {
   return failureOf({ cipherList }, ['BAD_CIPHERS']) === null;
@@ -145,5 +150,6 @@ const bareContext: NativeContextProps = {
   sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,
+  daneDigests: [],
   trustServerCcerts: false,
 };

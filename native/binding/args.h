@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <string>
+#include <vector>
 
 #include <napi.h>
 
@@ -25,6 +26,12 @@ inline int64_t limit_argument(Napi::Value value, int64_t high)
 {
     double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
     return number >= 0 && number <= static_cast<double>(high) ? static_cast<int64_t>(number) : -1;
+}
+
+inline bool is_bytes(Napi::Value value)
+{
+    return value.IsTypedArray() &&
+           value.As<Napi::TypedArray>().TypedArrayType() == napi_uint8_array;
 }
 
 class Fields {
@@ -99,6 +106,41 @@ class Fields {
             fail(name, "a string without NUL");
         }
         return text;
+    }
+
+    /* A copy; empty for null. */
+    std::vector<uint8_t> bytes_or_null(const char *name)
+    {
+        Napi::Value field = value(name);
+        std::vector<uint8_t> bytes;
+        if (is_bytes(field)) {
+            Napi::Uint8Array array = field.As<Napi::Uint8Array>();
+            bytes.assign(array.Data(), array.Data() + array.ByteLength());
+        } else if (!field.IsNull()) {
+            fail(name, "a Uint8Array or null");
+        }
+        return bytes;
+    }
+
+    /* Strings without NUL. */
+    std::vector<std::string> texts(const char *name)
+    {
+        std::vector<std::string> texts;
+        Napi::Value field = value(name);
+        if (!field.IsArray()) {
+            fail(name, "an array");
+            return texts;
+        }
+        Napi::Array array = field.As<Napi::Array>();
+        for (uint32_t i = 0; i < array.Length(); i++) {
+            Napi::Value item = array[i];
+            texts.push_back(item.IsString() ? item.As<Napi::String>() : std::string(1, '\0'));
+            if (texts.back().find('\0') != std::string::npos) {
+                fail(name, "a list of strings without NUL");
+                return texts;
+            }
+        }
+        return texts;
     }
 
     void fail(const char *name, const char *expected)

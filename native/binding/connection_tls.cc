@@ -112,6 +112,18 @@ napi_value Connection::take_notices(Napi::Env env, const Napi::CallbackInfo &)
     return value;
 }
 
+napi_value Connection::take_session(Napi::Env env, const Napi::CallbackInfo &)
+{
+    unsigned char *session = nullptr;
+    size_t len = conn_ == nullptr ? 0 : glue_conn_take_session(conn_, &session);
+    if (len == 0) {
+        return env.Null();
+    }
+    Napi::Value bytes = Napi::Buffer<unsigned char>::Copy(env, session, len);
+    glue_session_free(session, len);
+    return bytes;
+}
+
 napi_value Connection::claims(Napi::Env env, const Napi::CallbackInfo &)
 {
     glue_claims claims;

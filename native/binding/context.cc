@@ -5,6 +5,7 @@
 #include <string>
 
 #include "args.h"
+#include "auth.h"
 #include "convert.h"
 
 namespace mxtls {
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int64_t kMaxVersion = INT32_MAX; /* Postfix takes any number that fits */
 constexpr int64_t kMaxTrace = INT32_MAX;
+constexpr int64_t kMaxDaneDigests = 254;
 
 glue_protocols read_protocols(Environment *environment, Napi::Value value)
 {
@@ -77,6 +79,35 @@ glue_sni_cache *read_sni_cache(Fields *fields)
     }
     return cache == nullptr ? nullptr : cache->get();
 }
+
+/* Names and numbers of tls_dane_digests; `names` keeps the texts. */
+std::vector<glue_dane_digest> read_dane_digests(Fields *fields, std::vector<std::string> *names)
+{
+    std::vector<glue_dane_digest> digests;
+    Napi::Value value = fields->value("daneDigests");
+    if (!value.IsArray() || value.As<Napi::Array>().Length() > kMaxDaneDigests) {
+        fields->fail("daneDigests", "an array of at most 254 pairs");
+        return digests;
+    }
+    Napi::Array pairs = value.As<Napi::Array>();
+    names->reserve(pairs.Length()); /* the texts stay where they are */
+    for (uint32_t i = 0; i < pairs.Length(); i++) {
+        Napi::Value item = pairs[i];
+        Napi::Array pair = item.IsArray() ? item.As<Napi::Array>() : Napi::Array();
+        Napi::Value name = pair.IsEmpty() ? item : pair.Get(0u);
+        int64_t number = pair.IsEmpty() ? -1 : limit_argument(pair.Get(1u), kMaxDaneDigests);
+        if (!name.IsString() || number < 1) {
+            fields->fail("daneDigests", "a list of [name, 1..254]");
+            return digests;
+        }
+        names->push_back(name.As<Napi::String>());
+        digests.push_back({names->back().c_str(), static_cast<unsigned char>(number)});
+    }
+    return digests;
+}
+
+/* Not NULL: an empty list is no digest at all. */
+const glue_dane_digest kNoDigests[1] = {};
 
 const char *null_if_empty(const std::string &text)
 {
@@ -252,6 +283,10 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     props.session_ids = fields.boolean("sessionIds");
     props.acknowledge_sni = fields.boolean("acknowledgeSni");
     props.sni_cache = read_sni_cache(&fields);
+    std::vector<std::string> digest_names;
+    std::vector<glue_dane_digest> dane_digests = read_dane_digests(&fields, &digest_names);
+    props.dane_digests = dane_digests.data() == nullptr ? kNoDigests : dane_digests.data();
+    props.dane_digest_count = dane_digests.size();
     if (!fields.ok()) {
         return env.Undefined();
     }
@@ -283,7 +318,9 @@ std::shared_ptr<const TlsStart> Context::start(Environment *environment, Napi::V
     start->trace_limit = static_cast<size_t>(fields.integer("traceLimit", 0, kMaxTrace));
     start->trace_rate = static_cast<unsigned>(fields.integer("traceRate", 0, INT32_MAX));
     start->slow_shutdown = !fields.boolean("fastShutdown");
-    if (!fields.ok()) {
+    start->session = fields.bytes_or_null("session");
+    Napi::Value auth = fields.value("auth");
+    if (!fields.ok() || !read_auth(environment, auth, &start->auth)) {
         return nullptr;
     }
     start->protocols = read_protocols(environment, fields.value("protocols"));

@@ -68,6 +68,23 @@ Napi::Value verify_to_value(Napi::Env env, const glue_snapshot &snapshot)
     return object;
 }
 
+Napi::Value match_to_value(Napi::Env env, const glue_match &match)
+{
+    static const char *const kinds[] = {"", "name", "tlsa", "fingerprint", "anchor"};
+    if (match.kind == GLUE_MATCH_NONE) {
+        return env.Null();
+    }
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("kind", kinds[match.kind]);
+    object.Set("value", match.value);
+    object.Set("depth", match.depth);
+    object.Set("peername", text_or_null(env, match.peername));
+    object.Set("publicKey", match.public_key);
+    object.Set("rawPublicKey", match.raw_public_key);
+    object.Freeze();
+    return object;
+}
+
 } // namespace
 
 const char *question_name(unsigned kind)
@@ -104,7 +121,9 @@ Napi::Object error_to_object(Napi::Env env, const glue_error &error)
 
 Napi::Value notices_to_value(Napi::Env env, const glue_notice *first)
 {
-    static const char *const kinds[] = {"sni-invalid", "sni-changed", "sni-unmatched"};
+    static const char *const kinds[] = {"sni-invalid",   "sni-changed", "sni-unmatched",
+                                        "tlsa-unusable", "tlsa-none",   "tlsa-fallback",
+                                        "no-names"};
     if (first == nullptr) {
         return env.Null();
     }
@@ -153,7 +172,8 @@ Napi::Object snapshot_to_object(Napi::Env env, const glue_snapshot &snapshot)
     object.Set("peerSubject", text_or_null(env, snapshot.peer_subject));
     object.Set("peerIssuer", text_or_null(env, snapshot.peer_issuer));
     object.Set("verifyError", verify_to_value(env, snapshot));
-    object.Set("matched", env.Null());
+    object.Set("matched", match_to_value(env, snapshot.match));
+    object.Set("tlsaFallback", snapshot.tlsa_fallback);
     object.Freeze();
     return object;
 }

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <pthread.h>
+#include <string.h>
 #include <sys/epoll.h>
 
 namespace mxtls {
@@ -30,6 +31,10 @@ TlsStart::TlsStart(glue_context *shared, uint64_t id)
 
 TlsStart::~TlsStart()
 {
+    if (!session.empty()) { /* holds secrets */
+        explicit_bzero(session.data(), session.size());
+    }
+    glue_auth_free(auth);
     glue_context_free(context);
 }
 
@@ -100,9 +105,17 @@ void Handshake::step()
 {
     glue_error err;
     if (!started_) {
-        glue_tls_props props = {
-            start->sni.c_str(), start->cipher_list.c_str(), start->security_level, start->protocols,
-            start->trace_limit, start->trace_rate,          start->slow_shutdown};
+        glue_tls_props props = {};
+        props.sni = start->sni.c_str();
+        props.cipher_list = start->cipher_list.c_str();
+        props.security_level = start->security_level;
+        props.protocols = start->protocols;
+        props.trace_limit = start->trace_limit;
+        props.trace_rate = start->trace_rate;
+        props.slow_shutdown = start->slow_shutdown;
+        props.auth = start->auth;
+        props.session = start->session.empty() ? nullptr : start->session.data();
+        props.session_len = start->session.size();
         if (glue_conn_start_tls(conn, start->context, &props, &err) != GLUE_OK) {
             error = std::make_unique<glue_error>(err);
             fail();

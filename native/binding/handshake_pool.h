@@ -41,6 +41,8 @@ struct TlsStart {
     std::string cipher_list;
     int security_level = -1;
     glue_protocols protocols = {-1, -1, 0};
+    glue_auth *auth = nullptr; /* own reference; a client's, or nullptr */
+    std::vector<uint8_t> session;
     uint64_t timeout_ms = 0;  /* each wait; 0: none */
     uint64_t deadline_ms = 0; /* the whole handshake; 0: none */
     size_t trace_limit = 0;   /* bytes; 0: no trace */

@@ -60,6 +60,7 @@ const context = addon.createContext({
   sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,
+  daneDigests: [],
 });
 const listener = addon.listen({
   host: '127.0.0.1',
@@ -83,6 +84,8 @@ const listener = addon.listen({
     traceLimit: 0,
     traceRate: 0,
     fastShutdown: true,
+    auth: null,
+    session: null,
   },
 });
 control(listener.port, options);

@@ -32,6 +32,10 @@ class Pipe implements NativeConnection {
   ended = false;
   written = '';
 
+  takeSession(): null {
+    return null;
+  }
+
   readStart(): void {
     this.reading = true;
   }

@@ -82,6 +82,29 @@ function intermediate(depth: number): Certificate {
   ]);
 }
 
+/** A server's certificate for these names under {@link authority}, with an intermediate CA; its chain file has it. */
+export function serverCertificate(
+  name: string,
+  dns: readonly string[],
+  ...extra: readonly string[]
+): Certificate {
+  const issuer = intermediate(1);
+  const san =
+    dns.length === 0 ? [] : ['-addext', `subjectAltName=${dns.map((n) => `DNS:${n}`).join(',')}`];
+  const leaf = make(`server-${name}`, 'ecdsa', '/CN=mail.example.com', [
+    ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
+    ...['-addext', 'basicConstraints=critical,CA:FALSE', ...san, ...extra],
+  ]);
+  const files = [leaf.keyFile, leaf.certFile, issuer.certFile];
+  writeFileSync(leaf.chainFile, files.map((file) => readFileSync(file, 'utf8')).join(''));
+  return leaf;
+}
+
+/** The one between {@link authority} and {@link serverCertificate}. */
+export function serverIssuer(): Certificate {
+  return intermediate(1);
+}
+
 /** A client's certificate, issued by {@link authority}. */
 export function issuedCertificate(): Certificate {
   return issue('issued', '/CN=client.example.com');

@@ -31,6 +31,7 @@ export const plainContext = {
   sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,
+  daneDigests: [],
 };
 
 export const plainTls = {
@@ -43,6 +44,8 @@ export const plainTls = {
   traceLimit: 0,
   traceRate: 0,
   fastShutdown: true,
+  auth: null,
+  session: null,
 };
 
 export const anyPort = {

@@ -21,6 +21,7 @@ const plain: TlsSnapshot = {
   peerIssuer: null,
   verifyError: null,
   matched: null,
+  tlsaFallback: false,
 };
 
 export function makeSnapshot(fields: Partial<TlsSnapshot> = {}): TlsSnapshot {

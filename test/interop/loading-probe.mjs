@@ -28,7 +28,7 @@ function nodeGroup() {
 const anyProtocols = { floor: 0, ceiling: 0, exclude: 0 };
 const session = {
   ...{ sni: null, cipherList: null, securityLevel: -1, timeout: 5000, deadline: 10_000 },
-  ...{ traceLimit: 0, traceRate: 0, fastShutdown: true },
+  ...{ traceLimit: 0, traceRate: 0, fastShutdown: true, auth: null, session: null },
   protocols: { floor: -1, ceiling: -1, exclude: 0 },
 };
 
@@ -54,6 +54,7 @@ function context(role, chains) {
       sessionIds: false,
       acknowledgeSni: false,
       sniCache: null,
+      daneDigests: [],
     },
   });
 }

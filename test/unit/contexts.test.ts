@@ -187,5 +187,7 @@ test('a server session has time limits, and of the options what is not in the co
     traceLimit: 0,
     traceRate: 0,
     fastShutdown: true,
+    auth: null,
+    session: null,
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type CredentialLogProps, credentialLines } from '../../lib/log/credential.js';
-import { noLogging } from '../../lib/log/loglevel.js';
-import type { TlsSnapshot } from '../../lib/snapshot.js';
+import { type LogFlags, noLogging } from '../../lib/log/loglevel.js';
+import type { MatchInfo, TlsSnapshot } from '../../lib/snapshot.js';
 import { makeSnapshot } from '../helpers/snapshot.js';
 
 const x509 = { certificateType: 'x509', status: 'Untrusted' } as const;
@@ -137,5 +137,57 @@ describe('who the peer says it is', () => {
       expect.stringContaining('subject_CN='),
       expect.stringContaining('self-signed certificate'),
     ]);
+  });
+});
+
+describe('what a server was matched by', () => {
+  const namaddr = 'mx.example.com[198.51.100.1]:25';
+  const identity = `${namaddr}: subject_CN=client.example.net, issuer=Example Root, cert fingerprint=AA:BB, pkey fingerprint=CC:DD`;
+  const record = '3 1 1 00FF';
+  const nothing = { value: '', depth: 0, peername: null, publicKey: false, rawPublicKey: false };
+
+  function matched(some: Partial<MatchInfo>, flag: keyof LogFlags = 'certmatch'): object {
+    return lines(
+      {
+        certificateType: 'x509',
+        status: 'Verified',
+        matched: { kind: 'tlsa', ...nothing, ...some },
+      },
+      { direction: 'to', namaddr, flags: { ...noLogging, [flag]: true } },
+    );
+  }
+
+  test.each<[string, Partial<MatchInfo>, readonly string[]]>([
+    ['a name', { kind: 'name', peername: '*.example.com' }, ['matched peername: *.example.com']],
+    ['a fingerprint', { kind: 'fingerprint', value: '00FF' }, ['Matched fingerprint: 00FF']],
+    [
+      'a trust anchor',
+      { kind: 'anchor', value: '2 0 0 FF', depth: 2, peername: 'mx.example.com' },
+      ['matched peername: mx.example.com', 'Matched trust anchor at depth 2'],
+    ],
+    ['DANE-EE', { value: record }, [`Matched DANE EE certificate at depth 0: ${record}`]],
+    [
+      'DANE-TA',
+      { value: '2 1 1 FF', depth: 1, peername: 'mx.example.com' },
+      ['matched peername: mx.example.com', 'Matched DANE TA certificate at depth 1: 2 1 1 FF'],
+    ],
+    [
+      'a bare public key',
+      { value: '2 1 0 FF', depth: 1, publicKey: true },
+      ['Matched DANE TA public key verified certificate at depth 1: 2 1 0 FF'],
+    ],
+    [
+      'a raw public key',
+      { value: record, rawPublicKey: true },
+      [`Matched DANE raw public key: ${record}`],
+    ],
+  ])('%s', (_what, some, texts) => {
+    expect(matched(some)).toEqual([...texts.map((text) => `${namaddr}: ${text}`), identity]);
+  });
+
+  test('with peercert and verbose, too, and not otherwise', () => {
+    expect(matched({ value: record }, 'peercert')).toHaveLength(2);
+    expect(matched({ value: record }, 'verbose')).toHaveLength(2);
+    expect(matched({ value: record }, 'untrusted')).toEqual([]);
   });
 });

@@ -101,6 +101,7 @@ const libraryFields = {
   preemptCipherlist: true,
   appendDefaultCA: true,
   sessionTicketCipher: true,
+  daneDigests: true,
   serverSniMaps: true,
   trustServerCcerts: true,
   disableWorkarounds: true,
