@@ -204,7 +204,7 @@ describe.skipIf(reason !== null)('Debian 13', () => {
       'secure',
       { smtp_tls_secure_cert_match: 'mx.example.com' },
       certificate('ecdsa'),
-      /status=deferred \(Server certificate not trusted\)/,
+      /status=deferred \(Server certificate not verified\)/,
       null,
     ],
   ])(
@@ -249,13 +249,11 @@ describe.skipIf(reason !== null)('Debian 13', () => {
       ['encrypt', certificate('rsa'), [], [], /Untrusted TLS connection established/, /./],
       [
         'a raw public key',
-        ...([
-          certificate('rsa'),
-          ['smtp_tls_enable_rpk = yes'],
-          ['-X', '-l', 'fingerprint', '-d', 'sha256', pkeyFingerprint(rsa)] as const,
-          /Verified TLS connection established/,
-          /server-signature RSA-PSS \(2048 bits? ?raw public key\)/,
-        ] as const),
+        certificate('rsa'),
+        [],
+        ['-x', '-l', 'fingerprint', '-d', 'sha256', pkeyFingerprint(rsa)],
+        /Verified TLS connection established/,
+        /server-signature RSA-PSS \([^)]*raw public key\)/,
       ],
       [
         'fingerprint',
