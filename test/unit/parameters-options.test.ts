@@ -86,7 +86,7 @@ test('what nothing acts upon yet says so, once, and is no option', () => {
       'parameter tlsproxy_tls_loglevel is known but has no effect in this version',
     ],
   });
-  expect(fromLine('tls_dane_digests=sha256').warnings).toHaveLength(1);
+  expect(fromLine('tls_required_enable=no').warnings).toHaveLength(1);
 });
 
 test.each([
