@@ -29,6 +29,8 @@ export {
   makeReport,
   reportFileName,
   reportMessage,
+  type TlsrptFailureDetails,
+  type TlsrptPolicyReport,
   type TlsrptReport,
   type TlsrptSubmitter,
 } from './report.js';

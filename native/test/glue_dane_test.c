@@ -21,7 +21,7 @@ static glue_chains *chain_with(const test_identity *id, const char *more)
 {
     glue_error err;
     const char *pem = testlib_text("%s%s", testlib_pem_chain(id), more);
-    return glue_chains_parse(pem, strlen(pem), "test", &err);
+    return glue_chains_parse(pem, strlen(pem), "test", NULL, &err);
 }
 
 static const test_identity *under(const test_identity *ca, const char *dns, bool expired)
