@@ -132,10 +132,9 @@ export class Exchange implements DialogueHost {
   }
 
   /** Counts a full handshake, done or failed; true: that was one too many. */
-  countNewSession(session: { readonly tls: TlsSnapshot | null }): boolean {
+  countNewSession({ tls }: { readonly tls: TlsSnapshot | null }): boolean {
     const { newSessions } = this.service;
-    // The snapshot is only taken where there is a limit.
-    if (!newSessions.limited || session.tls?.resumed === true) {
+    if (!newSessions.limited || tls?.resumed === true) {
       return false;
     }
     const count = newSessions.add(this.client.remoteAddress);
