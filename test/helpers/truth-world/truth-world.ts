@@ -1,0 +1,96 @@
+/**
+ * The world in which the recorded cases took place: signed DNS with all of their hosts, and the servers behind them.
+ *
+ * The recording had port 25 at 127.0.10.*; here it is a port of the kernel's choice in a network chosen by chance.
+ * {@link TruthWorld.here} takes a recorded text to this world.
+ */
+import type { Smtpd } from '../../../lib/server.js';
+import { Lines } from '../lines.js';
+import { SignedWorld } from '../signed-world/signed-world.js';
+import { readTruth, type Truth, type TruthCase } from './cases.js';
+import { TruthCertificates } from './certificates.js';
+import { complete, undotted, zonesOf } from './records.js';
+import { startServers, type TruthPlaces } from './servers.js';
+
+export class TruthWorld {
+  readonly truth: Truth;
+  readonly certificates: TruthCertificates;
+  /** What the servers log. */
+  readonly serverLines: Lines;
+  readonly places: TruthPlaces;
+  readonly #dns: SignedWorld;
+  readonly #servers: readonly Smtpd[];
+
+  private constructor(
+    truth: Truth,
+    certificates: TruthCertificates,
+    serverLines: Lines,
+    places: TruthPlaces,
+    dns: SignedWorld,
+    servers: readonly Smtpd[],
+  ) {
+    this.truth = truth;
+    this.certificates = certificates;
+    this.serverLines = serverLines;
+    this.places = places;
+    this.#dns = dns;
+    this.#servers = servers;
+  }
+
+  /** @param resolvConf with {@link addressAtPort53} */
+  static async start(resolvConf = false): Promise<TruthWorld> {
+    const truth = complete(readTruth());
+    const certificates = new TruthCertificates(truth);
+    const lines = new Lines();
+    const servers: Smtpd[] = [];
+    try {
+      const places = await startServers(truth, certificates, lines, servers);
+      const dns = await SignedWorld.start(zonesOf(truth, certificates, places), resolvConf);
+      return new TruthWorld(truth, certificates, lines, places, dns, servers);
+    } catch (error) {
+      await closeAll(servers);
+      throw error;
+    }
+  }
+
+  /** `address:port` of a resolver that validates. */
+  get nameserver(): string {
+    return this.#dns.nameserver;
+  }
+
+  /** The same, for resolv.conf(5). */
+  get addressAtPort53(): string {
+    return this.#dns.addressAtPort53;
+  }
+
+  caseOf(name: string): TruthCase {
+    const found = this.truth.cases.find((one) => one.name === name);
+    if (found === undefined) {
+      throw new Error(`${name} is no case of the recording`);
+    }
+    return found;
+  }
+
+  /** Next hop, with the port that the servers have here. */
+  destinationOf({ domain, dest = undotted(domain) }: TruthCase): string {
+    const { port, submissionPort } = this.places;
+    return /:587$/.test(dest) ? dest.replace(/587$/, `${submissionPort}`) : `${dest}:${port}`;
+  }
+
+  /** A recorded text with the addresses and ports of this world. */
+  here(text: string): string {
+    const { network, port } = this.places;
+    return text
+      .replaceAll('127.0.10.', `${network}.`)
+      .replace(/(\.test|\]):25\b/g, `$1:${port}`)
+      .replace(/_25\._tcp/g, `_${port}._tcp`);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#dns.close(), closeAll(this.#servers)]);
+  }
+}
+
+async function closeAll(servers: readonly Smtpd[]): Promise<void> {
+  await Promise.all(servers.map((server) => server.close(true)));
+}
