@@ -58,6 +58,8 @@ export interface PostfixOptions {
   readonly main: Readonly<Record<string, string>>;
   /** More smtpds, by name, with parameters of their own. */
   readonly smtpds?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** The same at places of the caller's choice, `127.0.0.9:2525`. */
+  readonly smtpdsAt?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** More smtp(8) transports, by name, with parameters of their own. */
   readonly transports?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** Address of the name server, whose AD bit counts; at port 53, since resolv.conf(5) knows no other. */
@@ -175,6 +177,7 @@ export class Postfix {
     main,
     files = {},
     smtpds,
+    smtpdsAt = {},
     transports = {},
     nameserver,
     isPassword,
@@ -234,13 +237,14 @@ export class Postfix {
     const others = Object.entries(smtpds ?? {}).map(([name, own]) =>
       smtpdService(`${this.address}:${this.portOf(name)}`, own),
     );
+    const placed = Object.entries(smtpdsAt).map(([place, own]) => smtpdService(place, own));
     const smtpd = smtpdService(`${this.address}:${this.port}`, {});
     const more = Object.entries(transports).map(
       ([name, own]) => `${name} unix - - n - - smtp${optionLines(own)}\n`,
     );
     writeFileSync(
       this.#file('etc', 'master.cf'),
-      smtpd + others.join('') + services + more.join(''),
+      [smtpd, ...others, ...placed, services, ...more].join(''),
     );
   }
 

@@ -24,7 +24,7 @@ describe.skipIf(reason !== null)('side by side with smtp(8) of Debian 13', () =>
 
   beforeAll(async () => {
     prepareDebian13();
-    world = await TruthWorld.start(true);
+    world = await TruthWorld.start({ resolvConf: true });
     postfix = await PostfixClient.start(world, rows);
     theirs = await postfix.deliver(rows, message);
   }, 10 * minute);

@@ -1,4 +1,5 @@
 /** Debian 13's smtp(8) in the world of the recorded cases: one message to all destinations at all levels. */
+import type { Lines } from '../lines.js';
 import { Postfix } from '../postfix.js';
 import type { SmtpRow } from './cases.js';
 import { undotted } from './records.js';
@@ -54,6 +55,10 @@ export class PostfixClient {
       },
     });
     return new PostfixClient(postfix, world);
+  }
+
+  get lines(): Lines {
+    return this.#postfix.lines;
   }
 
   /** Sends one message to all of them. */

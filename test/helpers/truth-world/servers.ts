@@ -1,9 +1,9 @@
-/** The servers of the recorded cases: our smtpd with the parameters of the recording, each at an address of its own. */
+/** The servers of the recorded cases: our smtpd, or Debian 13's, with the parameters of the recording. */
 import { readFileSync } from 'node:fs';
 import { optionsFromParameters, readAssignments } from '../../../lib/config/from-parameters.js';
 import { Smtpd } from '../../../lib/server.js';
-import type { Lines } from '../lines.js';
-import { freePlace } from '../postfix.js';
+import { Lines } from '../lines.js';
+import { freePlace, Postfix } from '../postfix.js';
 import { collect } from '../servers.js';
 import type { Truth, TruthListener } from './cases.js';
 import type { TruthCertificates } from './certificates.js';
@@ -14,29 +14,98 @@ export interface TruthPlaces extends Places {
   readonly submissionPort: number;
 }
 
-/** Starts all of them. What `starting` gets has to be closed, even if this fails. */
-export async function startServers(
+export interface TruthServers {
+  readonly places: TruthPlaces;
+  /** What they log. */
+  readonly lines: Lines;
+  close(): Promise<void>;
+}
+
+/** Each listener at an address of its own, all at the same port. */
+export async function mxtlsServers(
   truth: Truth,
   certificates: TruthCertificates,
-  lines: Lines,
-  starting: Smtpd[],
-): Promise<TruthPlaces> {
-  const { address, port } = await freePlace();
-  const network = address.replace(/\.\d+$/, '');
-  let submissionPort = 0;
-  for (const [name, listener] of Object.entries(truth.listeners)) {
-    const host = `${network}.${listener.id}`;
-    const smtpd = makeServer(name, listener, certificates, lines);
-    starting.push(smtpd);
-    await smtpd.listen({ host, port });
-    if (listener.v6) {
-      await smtpd.listen({ host: '::1', port });
+): Promise<TruthServers> {
+  const places = await freePlaces();
+  const lines = new Lines();
+  const servers: Smtpd[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(servers.map((server) => server.close(true)));
+  };
+  try {
+    for (const [name, listener] of Object.entries(truth.listeners)) {
+      const smtpd = makeServer(name, listener, certificates, lines);
+      servers.push(smtpd);
+      for (const place of placesOf(listener, places)) {
+        await smtpd.listen(place);
+      }
     }
-    if (listener.submission587) {
-      ({ port: submissionPort } = await smtpd.listen({ host, port: 0 }));
-    }
+  } catch (error) {
+    await close();
+    throw error;
   }
-  return { network, port, submissionPort };
+  return { places, lines, close };
+}
+
+/** The same by smtpd(8), which takes all messages and keeps none. */
+export async function postfixServers(
+  truth: Truth,
+  certificates: TruthCertificates,
+): Promise<TruthServers> {
+  const places = await freePlaces();
+  const files = new Map([['lab.pem', certificates.of('lab-root').certFile]]);
+  const smtpds = Object.values(truth.listeners).flatMap((listener) => {
+    const { certs, sni, opts } = listener;
+    for (const cert of [...certs, ...(sni === undefined ? [] : [sni])]) {
+      files.set(`${cert}.pem`, certificates.of(cert).chainFile);
+    }
+    const chains = certs.map((cert) => `$config_directory/${cert}.pem`).join(', ');
+    const parameters = {
+      smtpd_tls_chain_files: chains,
+      ...(sni === undefined ? {} : { tls_server_sni_maps: `static:$config_directory/${sni}.pem` }),
+      ...opts,
+    };
+    return placesOf(listener, places).map(
+      ({ host, port }) =>
+        [`${host.includes(':') ? `[${host}]` : host}:${port}`, parameters] as const,
+    );
+  });
+  const postfix = await Postfix.start({
+    keys: ['ecdsa'],
+    mailboxes: ['b@postfix.example'],
+    transport: { 'other.example': '[127.0.0.1]:9' },
+    smtpdsAt: Object.fromEntries(smtpds),
+    files: Object.fromEntries(files),
+    main: {
+      inet_protocols: 'all',
+      smtpd_tls_CAfile: '$config_directory/lab.pem',
+      smtpd_relay_restrictions: 'check_recipient_access static:DISCARD, reject_unauth_destination',
+      tls_eecdh_auto_curves: '',
+      tls_ffdhe_auto_groups: '',
+    },
+  });
+  return { places, lines: postfix.lines, close: () => postfix.stop() };
+}
+
+async function freePlaces(): Promise<TruthPlaces> {
+  const [{ address, port }, submission] = await Promise.all([freePlace(), freePlace()]);
+  return {
+    network: address.replace(/\.\d+$/, ''),
+    port,
+    submissionPort: submission.port,
+  };
+}
+
+function placesOf(
+  { id, v6, submission587 }: TruthListener,
+  { network, port, submissionPort }: TruthPlaces,
+): readonly { readonly host: string; readonly port: number }[] {
+  const host = `${network}.${id}`;
+  return [
+    { host, port },
+    ...(v6 ? [{ host: '::1', port }] : []),
+    ...(submission587 ? [{ host, port: submissionPort }] : []),
+  ];
 }
 
 function makeServer(

@@ -4,53 +4,63 @@
  * The recording had port 25 at 127.0.10.*; here it is a port of the kernel's choice in a network chosen by chance.
  * {@link TruthWorld.here} takes a recorded text to this world.
  */
-import type { Smtpd } from '../../../lib/server.js';
-import { Lines } from '../lines.js';
+import type { Lines } from '../lines.js';
 import { SignedWorld } from '../signed-world/signed-world.js';
 import { readTruth, type Truth, type TruthCase } from './cases.js';
 import { TruthCertificates } from './certificates.js';
 import { complete, undotted, zonesOf } from './records.js';
-import { startServers, type TruthPlaces } from './servers.js';
+import { mxtlsServers, postfixServers, type TruthPlaces, type TruthServers } from './servers.js';
+
+export interface TruthWorldOptions {
+  /** Whose servers. */
+  readonly servers?: 'mxtls' | 'postfix';
+  /** With {@link TruthWorld.addressAtPort53}. */
+  readonly resolvConf?: boolean;
+}
 
 export class TruthWorld {
   readonly truth: Truth;
   readonly certificates: TruthCertificates;
-  /** What the servers log. */
-  readonly serverLines: Lines;
-  readonly places: TruthPlaces;
   readonly #dns: SignedWorld;
-  readonly #servers: readonly Smtpd[];
+  readonly #servers: TruthServers;
 
   private constructor(
     truth: Truth,
     certificates: TruthCertificates,
-    serverLines: Lines,
-    places: TruthPlaces,
     dns: SignedWorld,
-    servers: readonly Smtpd[],
+    servers: TruthServers,
   ) {
     this.truth = truth;
     this.certificates = certificates;
-    this.serverLines = serverLines;
-    this.places = places;
     this.#dns = dns;
     this.#servers = servers;
   }
 
-  /** @param resolvConf with {@link addressAtPort53} */
-  static async start(resolvConf = false): Promise<TruthWorld> {
+  static async start({
+    servers: whose = 'mxtls',
+    resolvConf = false,
+  }: TruthWorldOptions = {}): Promise<TruthWorld> {
     const truth = complete(readTruth());
     const certificates = new TruthCertificates(truth);
-    const lines = new Lines();
-    const servers: Smtpd[] = [];
+    const start = whose === 'mxtls' ? mxtlsServers : postfixServers;
+    const servers = await start(truth, certificates);
     try {
-      const places = await startServers(truth, certificates, lines, servers);
-      const dns = await SignedWorld.start(zonesOf(truth, certificates, places), resolvConf);
-      return new TruthWorld(truth, certificates, lines, places, dns, servers);
+      const zones = zonesOf(truth, certificates, servers.places);
+      const dns = await SignedWorld.start(zones, resolvConf);
+      return new TruthWorld(truth, certificates, dns, servers);
     } catch (error) {
-      await closeAll(servers);
+      await servers.close();
       throw error;
     }
+  }
+
+  get places(): TruthPlaces {
+    return this.#servers.places;
+  }
+
+  /** What the servers log. */
+  get serverLines(): Lines {
+    return this.#servers.lines;
   }
 
   /** `address:port` of a resolver that validates. */
@@ -87,10 +97,6 @@ export class TruthWorld {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#dns.close(), closeAll(this.#servers)]);
+    await Promise.all([this.#dns.close(), this.#servers.close()]);
   }
-}
-
-async function closeAll(servers: readonly Smtpd[]): Promise<void> {
-  await Promise.all(servers.map((server) => server.close(true)));
 }
