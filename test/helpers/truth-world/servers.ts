@@ -78,6 +78,7 @@ export async function postfixServers(
     files: Object.fromEntries(files),
     main: {
       inet_protocols: 'all',
+      in_flow_delay: '0', // nothing is delivered, which Postfix takes for a backlog
       smtpd_tls_CAfile: '$config_directory/lab.pem',
       smtpd_relay_restrictions: 'check_recipient_access static:DISCARD, reject_unauth_destination',
       tls_eecdh_auto_curves: '',
