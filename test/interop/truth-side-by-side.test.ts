@@ -5,11 +5,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { prepareDebian13, whyNoDebian13 } from '../helpers/debian13.js';
 import { smtpRows } from '../helpers/truth-world/cases.js';
+import { OurClient, summaryOf, withoutQueueId } from '../helpers/truth-world/our-client.js';
 import { PostfixClient, type PostfixDelivery } from '../helpers/truth-world/postfix-client.js';
 import { TruthWorld } from '../helpers/truth-world/truth-world.js';
 
 const reason = whyNoDebian13();
 const minute = 60_000;
+const levels = ['may', 'encrypt', 'dane', 'dane-only', 'verify', 'secure'];
 const message = 'Subject: side by side\n\nhello\n';
 
 test.runIf(process.env['CI'] !== undefined)('Postfix, NSD and Unbound can be run', () => {
@@ -20,16 +22,19 @@ describe.skipIf(reason !== null)('side by side with smtp(8) of Debian 13', () =>
   const rows = smtpRows();
   let world: TruthWorld;
   let postfix: PostfixClient;
+  let client: OurClient;
   let theirs: ReadonlyMap<unknown, PostfixDelivery>;
 
   beforeAll(async () => {
     prepareDebian13();
     world = await TruthWorld.start({ resolvConf: true });
+    client = new OurClient(world);
     postfix = await PostfixClient.start(world, rows);
     theirs = await postfix.deliver(rows, message);
   }, 10 * minute);
 
   afterAll(async () => {
+    client?.close();
     await postfix?.stop();
     await world?.close();
   });
@@ -44,6 +49,26 @@ describe.skipIf(reason !== null)('side by side with smtp(8) of Debian 13', () =>
       });
     }
   });
+
+  test.each(levels)(
+    'our records and those of Postfix agree, down to the summary line of the session: %s',
+    async (level) => {
+      for (const row of rows.filter((one) => one.level === level)) {
+        const { case: name } = row;
+        const result = await client.deliver(row, message);
+        const { status, dsn, relay, reply } = result;
+        const summary = summaryOf(result);
+        const ours = { name, status, dsn, relay: relay ?? 'none', text: withoutQueueId(reply) };
+        const { text = '', ...postfixRecord } = theirs.get(row) ?? {};
+        expect({ ...ours, summary }).toEqual({
+          name,
+          ...postfixRecord,
+          text: withoutQueueId(text),
+        });
+      }
+    },
+    minute,
+  );
 });
 
 /** In the columns of the recording. */
@@ -54,6 +79,6 @@ function summed(delivery: PostfixDelivery | undefined) {
   return {
     ...{ status, dsn, relay, security, protocol },
     rpk: summary === null ? '' : `${rawKey}`,
-    reason: text.replace(/queued as \S+$/, 'queued as <QID>'),
+    reason: withoutQueueId(text),
   };
 }

@@ -19,12 +19,15 @@ export class OurClient {
   }
 
   /** One message, as if it had just come. */
-  async deliver({ case: name, level }: Pick<SmtpRow, 'case' | 'level'>): Promise<RecipientResult> {
+  async deliver(
+    { case: name, level }: Pick<SmtpRow, 'case' | 'level'>,
+    message = 'Subject: recorded\n\nhello\n',
+  ): Promise<RecipientResult> {
     const one = this.#world.caseOf(name);
     const { recipients } = await this.#smtp(level).deliver({
       sender: 'a@client.example',
       recipients: [`b@${one.domain}`.replace(/\.$/, '')],
-      message: 'Subject: recorded\n\nhello\n',
+      message,
       nexthop: this.#world.destinationOf(one),
     });
     const [result] = recipients;
