@@ -16,8 +16,14 @@ import { type LoginCredentials, Login } from './login.js';
 import { deferred, type Failure, refused, softened } from './failure.js';
 import type { DeliveryService } from './service.js';
 
+/** What {@link Hello} needs of it. */
+export type HelloService = Pick<
+  DeliveryService,
+  'options' | 'logger' | 'logFlags' | 'context' | 'tlsProps' | 'securityOptions'
+>;
+
 export interface HelloProps {
-  readonly service: DeliveryService;
+  readonly service: HelloService;
   readonly conversation: Conversation;
   readonly level: TlsLevel;
   /** Name of the server. */
