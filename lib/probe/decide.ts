@@ -107,10 +107,22 @@ export class Decider {
     const usable = usableRecords(records, '', () => undefined).filter((record) =>
       isLoadable(record, digests),
     );
-    return records.map((record) => {
-      const { usage, selector, matchingType, data } = record;
-      const hex = data.toString('hex');
-      return { usage, selector, matchingType, data: hex, usable: usable.includes(record) };
-    });
+    return records
+      .map((record) => {
+        const { usage, selector, matchingType, data } = record;
+        const hex = data.toString('hex');
+        return { usage, selector, matchingType, data: hex, usable: usable.includes(record) };
+      })
+      .toSorted(inOrder);
   }
+}
+
+/** Name servers turn the order round from answer to answer. */
+function inOrder(one: ProbedTlsa, other: ProbedTlsa): number {
+  return (
+    one.usage - other.usage ||
+    one.selector - other.selector ||
+    one.matchingType - other.matchingType ||
+    (one.data < other.data ? -1 : 1)
+  );
 }

@@ -65,14 +65,15 @@ export class HostProbe {
     const notes = [...blank.notes, ...warnings];
     if (isProblem(policy)) {
       const { dsn, text: reason, warning, levelKnown: effectiveLevel } = policy;
-      const said = warning === null ? notes : [...notes, warning];
+      // Most warnings say no more than the reason does.
+      const said = warning === null || warning.endsWith(reason) ? notes : [...notes, warning];
       return {
         result: { ...blank, ...shown, effectiveLevel, dsn, reason, notes: said },
         answered: false,
       };
     }
-    const { source, match, sni } = policy;
-    const known = { ...blank, ...shown, source, match, sni, notes };
+    const { source, level: policyLevel, match, sni } = policy;
+    const known = { ...blank, ...shown, source, policyLevel, match, sni, notes };
     return this.#connect(known, decided, policy);
   }
 
@@ -169,7 +170,7 @@ export class HostProbe {
       ...{ address: address?.address ?? null, addressSecurity, tlsaBase: null, tlsa: [] },
       ...{ requestedLevel: await this.#decider.requestedLevel(), effectiveLevel: null },
       ...{ status: null, tls: null, matched: null, outcome: 'skip', dsn: '2.0.0', reason: null },
-      ...{ port, namaddr: null, preference, alias, lookups: [], source: null },
+      ...{ port, namaddr: null, preference, alias, lookups: [], source: null, policyLevel: null },
       ...{ match: [], sni: null, sts: null, chain: [], claims: null, resumption: null },
       notes: this.#notes,
     };

@@ -80,8 +80,9 @@ export interface ProbeResult extends ProbeRecord {
   readonly alias: string | null;
   /** Where TLSA records were looked for, in order, and what came of it. */
   readonly lookups: readonly ProbedLookup[];
-  /** Null where the policy is not to be had. */
+  /** Where the policy came from, and its level before the server had its say; null where it is not to be had. */
   readonly source: PolicySource | null;
+  readonly policyLevel: TlsLevel | null;
   /** Names or digests that the policy accepts; for DANE those of trust anchors. */
   readonly match: readonly string[];
   readonly sni: string | null;
