@@ -109,8 +109,8 @@ async function warnOfResolver({ resolver }: ProbeRequest, results: Results): Pro
   }
   const absence = await resolver.mx('org');
   if (absence.kind !== 'failure' && !absence.secure) {
-    const { text } = await resolver.check();
-    process.stderr.write(`mxtls: warning: ${text}\n`);
+    const { outcome, text } = await resolver.check();
+    process.stderr.write(outcome === 'validates' ? '' : `mxtls: warning: ${text}\n`);
   }
 }
 
