@@ -11,8 +11,10 @@ import { libraryProblems } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
 import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
+import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import type { TlsLevel } from '../tls/levels.js';
+import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
 import { type Failure, refused } from './failure.js';
@@ -23,9 +25,12 @@ import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
 
 export interface SessionProps extends Peer {
-  /** `none`, too, after a fall-back to plaintext. */
-  readonly level: TlsLevel;
+  readonly policy: HostPolicy;
+  /** The fall-back to plaintext. */
+  readonly plaintext: boolean;
   readonly credentials: LoginCredentials | null;
+  /** Told of what becomes of TLS; null: nobody wants to know. */
+  readonly tlsrpt: TlsrptAttempt | null;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -57,11 +62,9 @@ export class Session implements ConversationEvents {
     const { options } = service;
     this.#conversation = new Conversation(connect(service, props), props, options, this);
     this.#hello = new Hello({
+      ...props,
       service,
       conversation: this.#conversation,
-      level: props.level,
-      host: props.host,
-      credentials: props.credentials,
       done: (failure) => this.#settleOpening(failure),
     });
   }
@@ -163,6 +166,11 @@ export class Session implements ConversationEvents {
 
   connected(): void {
     this.relay = this.#conversation.namaddrport;
+    this.props.tlsrpt?.setConnection({
+      sendingMtaIp: this.#conversation.wire.connection.localAddress,
+      receivingMxHostname: this.props.host,
+      receivingIp: this.props.address,
+    });
     this.#hello.start();
   }
 
