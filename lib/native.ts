@@ -134,6 +134,27 @@ export interface NativeClaims {
   readonly untrustedIssuer: string;
 }
 
+/** A certificate that the peer sent, trusted or not; names are fit for a terminal. */
+export interface PeerCertificate {
+  /** `/O=…/CN=…`, ASCII; other bytes as `\xHH`. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** DNS names, as far as a host can have them. */
+  readonly names: readonly string[];
+  /** How many more there are than 2 KiB hold. */
+  readonly moreNames: number;
+  /** `RSA`, `EC`, `ED25519`, `ML-DSA-65` …; the algorithm's name or number where the library cannot read the key. */
+  readonly keyType: string;
+  readonly curve: string | null;
+  readonly bits: number | null;
+  /** Milliseconds since 1970. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** Upper-case hex with colons, by the fingerprint digest of the context. */
+  readonly certFingerprint: string;
+  readonly pkeyFingerprint: string;
+}
+
 /** A certificate that an engine presents: the one of a private key, or an issuer sent with it. */
 export interface OwnCertificate {
   /** Common name, else the first DNS name; empty when there is neither. */
@@ -277,6 +298,11 @@ export interface NativeConnection {
   takeSession(): Buffer | null;
   /** Null without a certificate. */
   claims(): NativeClaims | null;
+  /**
+   * The certificates that the peer sent, its own first; made when asked for. Empty with a raw public key, in plaintext,
+   * and on a resumed session of TLS 1.3.
+   */
+  peerChain(): readonly PeerCertificate[];
   /** What was traced since the last call, whole lines; null: nothing. When the connection has gone, too. */
   takeTrace(): string | null;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */

@@ -8,7 +8,6 @@
  */
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/x509v3.h>
 
@@ -93,12 +92,6 @@ static void alternative_name(const X509 *cert, char *out, size_t size)
     GENERAL_NAMES_free(names);
 }
 
-static int64_t seconds_of(const ASN1_TIME *time)
-{
-    struct tm parts;
-    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
-}
-
 bool glue_chains_cert(const glue_chains *chains, size_t i, size_t depth, glue_chain_cert *out)
 {
     memset(out, 0, sizeof(*out));
@@ -116,8 +109,8 @@ bool glue_chains_cert(const glue_chains *chains, size_t i, size_t depth, glue_ch
     if (out->subject[0] == '\0') {
         alternative_name(cert, out->subject, sizeof(out->subject));
     }
-    out->not_before = seconds_of(X509_get0_notBefore(cert));
-    out->not_after = seconds_of(X509_get0_notAfter(cert));
+    out->not_before = glue_reflect_seconds(X509_get0_notBefore(cert));
+    out->not_after = glue_reflect_seconds(X509_get0_notAfter(cert));
     out->file = chain->file;
     out->index = chain->index;
     ERR_clear_error();

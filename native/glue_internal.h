@@ -251,6 +251,13 @@ int glue_verify_server_certs_too(X509_STORE_CTX *store, void *arg);
 void glue_reflect_text(const ASN1_STRING *string, char *out, size_t size);
 void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size);
 
+/* Since 1970; 0 where it cannot be read. */
+int64_t glue_reflect_seconds(const ASN1_TIME *time);
+
+/* Digests of a certificate and of its key; both buffers have `size` bytes, 200 or more. */
+void glue_reflect_fingerprints(const struct glue_conn *conn, const X509 *cert, char *cert_out,
+                               char *pkey_out, size_t size);
+
 /* ------------------------------------------------------------------ glue_ticket.c */
 
 glue_status glue_ticket_set(glue_context *context, const glue_context_props *props,

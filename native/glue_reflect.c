@@ -12,6 +12,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
@@ -174,6 +175,12 @@ void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size)
     }
 }
 
+int64_t glue_reflect_seconds(const ASN1_TIME *time)
+{
+    struct tm parts;
+    return ASN1_TIME_to_tm(time, &parts) == 1 ? (int64_t)timegm(&parts) : 0;
+}
+
 static void reflect_subject(const glue_conn *conn, const X509 *cert, char *out, size_t size)
 {
     glue_reflect_name(X509_get_subject_name(cert), NID_commonName, out, size);
@@ -231,6 +238,17 @@ static void fingerprint(const glue_conn *conn, unsigned char *der, int len, char
     OPENSSL_free(der);
 }
 
+void glue_reflect_fingerprints(const glue_conn *conn, const X509 *cert, char *cert_out,
+                               char *pkey_out, size_t size)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(cert, &der);
+    fingerprint(conn, der, len, cert_out, size);
+    der = NULL;
+    len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+    fingerprint(conn, der, len, pkey_out, size);
+}
+
 /* On a resumption nothing was verified again; the session remembers the outcome. */
 static void reflect_verification(const glue_conn *conn, glue_snapshot *snapshot)
 {
@@ -266,14 +284,9 @@ static void reflect_rpk(const glue_conn *conn, const EVP_PKEY *key, glue_snapsho
 
 static void reflect_cert(const glue_conn *conn, X509 *cert, glue_snapshot *snapshot)
 {
-    unsigned char *der = NULL;
-    int len = i2d_X509(cert, &der);
-    fingerprint(conn, der, len, snapshot->peer_cert_fingerprint,
-                sizeof(snapshot->peer_cert_fingerprint));
-    der = NULL;
-    len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-    fingerprint(conn, der, len, snapshot->peer_pkey_fingerprint,
-                sizeof(snapshot->peer_pkey_fingerprint));
+    glue_reflect_fingerprints(conn, cert, snapshot->peer_cert_fingerprint,
+                              snapshot->peer_pkey_fingerprint,
+                              sizeof(snapshot->peer_pkey_fingerprint));
     snapshot->peer = GLUE_PEER_X509;
     snapshot->status = status_of(conn, snapshot);
     if (strcmp(snapshot->status, "Untrusted") != 0) {

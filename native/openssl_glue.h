@@ -495,6 +495,27 @@ typedef struct glue_claims {
 /* Fills *claims; false without a certificate, or before the handshake is complete. */
 bool glue_conn_claims(glue_conn *conn, glue_claims *claims);
 
+/* One certificate that the peer sent, trusted or not, for people to look at; fit for a terminal. */
+typedef struct glue_peer_cert {
+    char subject[512]; /* "/O=.../CN=...", ASCII */
+    char issuer[512];
+    char names[2048];   /* its DNS names, a blank between */
+    int more_names;     /* for which there was no room */
+    char key_type[48];  /* "RSA", "EC", "ED25519", "ML-DSA-65" ... */
+    char curve[48];     /* EC, or "" */
+    int key_bits;       /* RSA, or 0 */
+    int64_t not_before; /* seconds since 1970 */
+    int64_t not_after;
+    char cert_fingerprint[200]; /* upper-case hex with colons, by the context's digest */
+    char pkey_fingerprint[200];
+} glue_peer_cert;
+
+/*
+ * Fills *cert: 0 is the peer's own, then the others in the order they were sent. False behind the
+ * last one, with a raw public key, before the handshake is complete.
+ */
+bool glue_conn_peer_cert(glue_conn *conn, size_t at, glue_peer_cert *cert);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,7 +22,7 @@ const LAYERS = [
   ...[['smtp/', 'policy/', 'sts/', 'tlsrpt/', 'tlsmgr/', 'dns/', 'maps/', 'config/', 'log/']],
   ['sni/'],
   ['smtpd/', 'delivery/'],
-  ['server', 'client', 'setup'],
+  ['server', 'client', 'setup', 'probe/'],
   ['workers/', 'tlsproxy/'],
   ['index'],
   ['cli/'],

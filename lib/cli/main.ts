@@ -5,6 +5,7 @@ import { type Command, exitCode, reportError, usageError } from './command.js';
 import { demoCommand } from './demo.js';
 import { watchOutput } from './output.js';
 import { postconfCommand } from './postconf.js';
+import { probeCommand } from './probe.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
 import { sniCommand } from './sni.js';
@@ -14,6 +15,7 @@ const commands: readonly Command[] = [
   demoCommand,
   smtpdCommand,
   sendCommand,
+  probeCommand,
   sniCommand,
   postconfCommand,
   versionCommand,
@@ -35,6 +37,7 @@ Examples:
   mxtls smtpd --listen 127.0.0.1:2525 -o smtpd_tls_security_level=may \\
       -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
   mxtls send --from me@example.org --to you@example.com --nexthop '[127.0.0.1]:2525' message.eml
+  mxtls probe -l dane example.com
 `;
 
 async function main(args: readonly string[]): Promise<number> {

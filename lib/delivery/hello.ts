@@ -23,8 +23,14 @@ import { effectiveLevel, isAuthenticated, isMatched } from './peer.js';
 import type { DeliveryService } from './service.js';
 import { noteTested, reportCertificate, reportUnauthenticated, reportUnusable } from './tlsrpt.js';
 
+/** What {@link Hello} needs of it. */
+export type HelloService = Pick<
+  DeliveryService,
+  'options' | 'logger' | 'logFlags' | 'context' | 'tlsProps' | 'securityOptions'
+>;
+
 export interface HelloProps {
-  readonly service: DeliveryService;
+  readonly service: HelloService;
   readonly conversation: Conversation;
   readonly policy: HostPolicy;
   /** TLS has failed, and the policy does not insist. */

@@ -28,6 +28,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::take_notices>("takeNotices"),
                       method_of<&Connection::take_session>("takeSession"),
                       method_of<&Connection::claims>("claims"),
+                      method_of<&Connection::peer_chain>("peerChain"),
                       method_of<&Connection::take_trace>("takeTrace"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),

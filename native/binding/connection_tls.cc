@@ -133,4 +133,14 @@ napi_value Connection::claims(Napi::Env env, const Napi::CallbackInfo &)
     return claims_to_object(env, claims);
 }
 
+napi_value Connection::peer_chain(Napi::Env env, const Napi::CallbackInfo &)
+{
+    Napi::Array chain = Napi::Array::New(env);
+    glue_peer_cert cert;
+    for (size_t at = 0; conn_ != nullptr && glue_conn_peer_cert(conn_, at, &cert); at++) {
+        chain[chain.Length()] = peer_cert_to_object(env, cert);
+    }
+    return chain;
+}
+
 } // namespace mxtls

@@ -1,6 +1,7 @@
 /* convert.cc - see convert.h. */
 #include "convert.h"
 
+#include <cstring>
 #include <string>
 
 namespace mxtls {
@@ -184,6 +185,35 @@ Napi::Object claims_to_object(Napi::Env env, const glue_claims &claims)
     object.Set("subject", claims.subject);
     object.Set("issuer", claims.issuer);
     object.Set("untrustedIssuer", claims.untrusted_issuer);
+    object.Freeze();
+    return object;
+}
+
+static Napi::Array names_to_array(Napi::Env env, const char *names)
+{
+    Napi::Array list = Napi::Array::New(env);
+    for (const char *name = names; *name != '\0';) {
+        size_t length = strcspn(name, " ");
+        list[list.Length()] = Napi::String::New(env, name, length);
+        name += length + (name[length] == ' ' ? 1 : 0);
+    }
+    return list;
+}
+
+Napi::Object peer_cert_to_object(Napi::Env env, const glue_peer_cert &cert)
+{
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("subject", cert.subject);
+    object.Set("issuer", cert.issuer);
+    object.Set("names", names_to_array(env, cert.names));
+    object.Set("moreNames", cert.more_names);
+    object.Set("keyType", cert.key_type);
+    object.Set("curve", text_or_null(env, cert.curve));
+    object.Set("bits", cert.key_bits == 0 ? env.Null() : Napi::Number::New(env, cert.key_bits));
+    object.Set("notBefore", Napi::Number::New(env, static_cast<double>(cert.not_before) * 1e3));
+    object.Set("notAfter", Napi::Number::New(env, static_cast<double>(cert.not_after) * 1e3));
+    object.Set("certFingerprint", cert.cert_fingerprint);
+    object.Set("pkeyFingerprint", cert.pkey_fingerprint);
     object.Freeze();
     return object;
 }

@@ -17,6 +17,7 @@ Napi::Object library_info_to_object(Napi::Env env, const glue_library_info &info
 /* TlsSnapshot of lib/snapshot.ts, frozen. */
 Napi::Object snapshot_to_object(Napi::Env env, const glue_snapshot &snapshot);
 Napi::Object claims_to_object(Napi::Env env, const glue_claims &claims);
+Napi::Object peer_cert_to_object(Napi::Env env, const glue_peer_cert &cert);
 
 /* "ticket-key", "session" or "chain" of a GLUE_ASK_* bit; and back, 0 when unknown. */
 const char *question_name(unsigned kind);

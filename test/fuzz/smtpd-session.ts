@@ -73,6 +73,10 @@ class Pipe implements NativeConnection {
   claims(): null {
     return null;
   }
+  peerChain(): readonly [] {
+    return [];
+  }
+
   takeTrace(): null {
     return null;
   }

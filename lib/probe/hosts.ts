@@ -1,0 +1,111 @@
+/** The mail hosts of a destination as a probe wants them: each with what DNS said of it, those without address too. */
+import { isIP } from 'node:net';
+import type { DnsFound, DnsLookup, DnsResult, MxRecord } from '../dns/answer.js';
+import {
+  type Destination,
+  type DestinationProblem,
+  type FindHostsOptions,
+  findHost,
+  findHosts,
+} from '../dns/destination.js';
+import type { HostAddress } from '../dns/host-addresses.js';
+import type { Security } from './result.js';
+
+/** A host to probe; without `address`: why not. */
+export interface FoundHost {
+  readonly name: string | null;
+  readonly preference: number | null;
+  readonly mxSecurity: Security | null;
+  readonly address: HostAddress | null;
+  readonly addressSecurity: Security | null;
+  readonly problem: DestinationProblem | null;
+}
+
+export interface FoundHosts {
+  readonly hosts: readonly FoundHost[];
+  /** There are MX records. */
+  readonly hadMx: boolean;
+  /** The name that was asked for MX records, and where they were after aliases; null without. */
+  readonly mxName: string | null;
+  readonly mxExpandedName: string | null;
+}
+
+/** The order is the same each time; no address is left out. */
+const inOrder: FindHostsOptions = { random: null, addressLimit: 0, addressPreference: 'ipv4' };
+
+const withoutMx = { hadMx: false, mxName: null, mxExpandedName: null };
+
+/** @param bracketed no MX look-up */
+export async function findProbeHosts(
+  dns: DnsLookup,
+  domain: string,
+  bracketed: boolean,
+): Promise<FoundHosts> {
+  if (bracketed) {
+    const found = await findHost(dns, domain, inOrder);
+    return { ...withoutMx, hosts: rows(domain, null, null, found) };
+  }
+  const found = await findHosts(dns, domain, inOrder);
+  const name = found.kind === 'found' ? found.domain : domain;
+  const mx = await dns.mx(name);
+  const mxSecurity = securityOf(mx);
+  if (mx.kind === 'found' && mx.records.some(({ exchange }) => exchange !== '')) {
+    return exchanges(dns, name, mx, mxSecurity);
+  }
+  // With a failure or a null MX there is no host to name.
+  return { ...withoutMx, hosts: rows(mx.kind === 'none' ? name : null, null, mxSecurity, found) };
+}
+
+async function exchanges(
+  dns: DnsLookup,
+  mxName: string,
+  mx: DnsFound<MxRecord>,
+  mxSecurity: Security | null,
+): Promise<FoundHosts> {
+  const records = mx.records
+    .toSorted(
+      (one, other) => one.preference - other.preference || compare(one.exchange, other.exchange),
+    )
+    .slice(0, 100);
+  const looked = await Promise.all(
+    records.map(async ({ exchange, preference }) =>
+      rows(exchange, preference, mxSecurity, await findHost(dns, exchange, inOrder)),
+    ),
+  );
+  return { hosts: looked.flat(), hadMx: true, mxName, mxExpandedName: mx.name };
+}
+
+function rows(
+  name: string | null,
+  preference: number | null,
+  mxSecurity: Security | null,
+  found: Destination | DestinationProblem,
+): readonly FoundHost[] {
+  if (found.kind === 'problem') {
+    const addressSecurity =
+      name !== null && found.failure?.reason === 'bogus' ? ('bogus' as const) : null;
+    return [{ name, preference, mxSecurity, address: null, addressSecurity, problem: found }];
+  }
+  return found.hosts
+    .toSorted((one, other) => one.family - other.family || compare(one.address, other.address))
+    .map((address) => ({
+      name: address.name,
+      preference,
+      mxSecurity,
+      address,
+      addressSecurity: isIP(address.name) !== 0 ? null : address.secure ? 'secure' : 'insecure',
+      problem: null,
+    }));
+}
+
+/** Of the answer; null where there is none. */
+export function securityOf(result: DnsResult<unknown>): Security | null {
+  if (result.kind === 'failure') {
+    return result.reason === 'bogus' ? 'bogus' : null;
+  }
+  return result.secure ? 'secure' : 'insecure';
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : one > other ? 1 : 0;
+}

@@ -1,0 +1,608 @@
+/** Probes of our own smtpd, of `openssl s_server` and of servers that misbehave, with DNS from a table. */
+import { createHash, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import type { NamedTable } from '../../lib/policy/find.js';
+import type { ProbeOptions } from '../../lib/probe/options.js';
+import { probe } from '../../lib/probe/probe.js';
+import { isSatisfied, type ProbeResult } from '../../lib/probe/result.js';
+import type { StsFailure, StsPolicy } from '../../lib/sts/index.js';
+import {
+  authority,
+  type Certificate,
+  certificate,
+  issuedCertificate,
+  serverCertificate,
+  serverIssuer,
+} from '../helpers/certificates.js';
+import { opensslServer } from '../helpers/openssl-peer.js';
+import { type ProbeZone, zoneDns } from '../helpers/probe-dns.js';
+import { type ProbeDigests, probeLevels } from '../helpers/probe-levels.js';
+import { ehlo, hello, scriptedServer } from '../helpers/scripted-server.js';
+import { startSmtpd } from '../helpers/servers.js';
+
+const lone = certificate('ecdsa');
+const issued = serverCertificate('mx', ['mx.example.com']);
+const trusting = { tls: { CAfile: authority().certFile } };
+const unrelated = 'ab'.repeat(32);
+
+function digest({ certFile }: Certificate, selector: 0 | 1): string {
+  const cert = new X509Certificate(readFileSync(certFile));
+  const der = selector === 0 ? cert.raw : cert.publicKey.export({ type: 'spki', format: 'der' });
+  return createHash('sha256').update(der).digest('hex');
+}
+
+const digests: ProbeDigests = { cert: digest(issued, 0), key: digest(issued, 1) };
+
+/** example.com with one host on loopback; `tlsa` lies at its name. */
+function zone(port: number, tlsa: readonly string[] = [], more: ProbeZone = {}): ProbeZone {
+  return {
+    mx: { 'example.com': ['10 mx.example.com'] },
+    a: { 'mx.example.com': ['127.0.0.1'] },
+    ...(tlsa.length === 0 ? {} : { tlsa: { [`_${port}._tcp.mx.example.com`]: tlsa } }),
+    ...more,
+  };
+}
+
+async function serverOf(chain: Certificate = issued): Promise<number> {
+  const { port } = await startSmtpd({
+    tls: { securityLevel: 'may', chainFiles: [chain.chainFile], askCcert: true },
+  });
+  return port;
+}
+
+interface Probed {
+  readonly port: number;
+  readonly tlsa?: readonly string[];
+  readonly zone?: ProbeZone;
+}
+
+async function probeAll(
+  { port, tlsa = [], zone: more = {} }: Probed,
+  options: Partial<ProbeOptions> = {},
+): Promise<readonly ProbeResult[]> {
+  const dns = zoneDns(zone(port, tlsa, more));
+  return probe({ destination: 'example.com', port, dns, ...options });
+}
+
+async function probeOne(where: Probed, options: Partial<ProbeOptions> = {}): Promise<ProbeResult> {
+  const [result, ...others] = await probeAll(where, options);
+  expect(others).toEqual([]);
+  if (result === undefined) {
+    throw new Error('nothing was probed');
+  }
+  return result;
+}
+
+describe('each level of the recordings', () => {
+  /** What is expected of a host under a CA, without TLSA records. */
+  const expected: Readonly<Record<string, readonly [Partial<ProbeResult>, satisfied: boolean]>> = {
+    may: [{ status: 'Trusted', effectiveLevel: 'may', outcome: 'ok' }, true],
+    'may+rpk': [{ status: 'Untrusted', effectiveLevel: 'may', outcome: 'ok' }, true],
+    encrypt: [{ status: 'Trusted', effectiveLevel: 'encrypt', outcome: 'ok' }, true],
+    'fingerprint-cert': [{ status: 'Verified', outcome: 'ok' }, true],
+    'fingerprint-key': [{ status: 'Verified', outcome: 'ok' }, true],
+    'fingerprint-key+rpk': [{ status: 'Verified', outcome: 'ok' }, true],
+    'fingerprint-bad': [{ status: 'Untrusted', outcome: 'defer', dsn: '4.7.5' }, false],
+    dane: [{ requestedLevel: 'dane', effectiveLevel: 'may', outcome: 'ok' }, false],
+    'dane+rpk': [{ effectiveLevel: 'may', status: 'Untrusted', outcome: 'ok' }, false],
+    'dane-only': [{ tls: null, outcome: 'skip', reason: 'no TLSA records found' }, false],
+    'dane-insecure-mx-may': [{ effectiveLevel: 'may', outcome: 'ok' }, false],
+    'dane-force-tlsa': [{ effectiveLevel: 'may', outcome: 'ok' }, false],
+    verify: [{ status: 'Verified', effectiveLevel: 'verify', outcome: 'ok' }, true],
+    secure: [{ status: 'Verified', effectiveLevel: 'secure', outcome: 'ok' }, true],
+  };
+
+  test('all are known', () => {
+    expect(Object.keys(expected)).toEqual(Object.keys(probeLevels));
+  });
+
+  test.each(Object.keys(probeLevels))('%s', async (name) => {
+    const port = await serverOf();
+    const { smtp = {}, ...options } = probeLevels[name]?.(digests) ?? {};
+    const tls = { ...trusting.tls, ...smtp.tls };
+    const result = await probeOne({ port }, { ...options, smtp: { tls } });
+    const [want, satisfied] = expected[name] ?? [{}, true];
+    expect(result).toMatchObject(want);
+    expect(isSatisfied(result)).toBe(satisfied);
+    expect(result.tls?.certificateType ?? null).toBe(
+      name === 'dane-only' ? null : name.endsWith('+rpk') ? 'rpk' : 'x509',
+    );
+  });
+});
+
+describe('DANE', () => {
+  test('a record of the key matches a raw public key, and nothing else is sent', async () => {
+    const result = await probeOne({ port: await serverOf(), tlsa: [`3 1 1 ${digests.key}`] });
+    expect(result).toMatchObject({
+      ...{ requestedLevel: 'dane', effectiveLevel: 'dane', policyLevel: 'dane', source: 'global' },
+      ...{ status: 'Verified', outcome: 'ok', dsn: '2.0.0', reason: null },
+      ...{ mxSecurity: 'secure', addressSecurity: 'secure', tlsaBase: 'mx.example.com' },
+      matched: { kind: 'tlsa', value: `3 1 1 ${digests.key.toUpperCase()}`, rawPublicKey: true },
+      ...{ chain: [], sni: 'mx.example.com' },
+    });
+    expect(isSatisfied(result)).toBe(true);
+  });
+
+  test('a record of an issuer matches under the names, and tells the chain', async () => {
+    const tlsa = [`2 0 1 ${digest(serverIssuer(), 0)}`, `3 1 1 ${unrelated}`, `0 0 1 ${unrelated}`];
+    const result = await probeOne({ port: await serverOf(), tlsa });
+    expect(result).toMatchObject({
+      status: 'Verified',
+      matched: { kind: 'tlsa', depth: 1, peername: 'mx.example.com' },
+      match: ['mx.example.com', 'example.com'],
+      chain: [
+        { subject: '/CN=mail.example.com', names: ['mx.example.com'], keyType: 'EC' },
+        { subject: '/CN=Intermediate 1', issuer: '/O=mxtls test/CN=Test Authority' },
+      ],
+    });
+    expect(result.tlsa.map(({ usage, usable }) => [usage, usable])).toEqual([
+      [0, false],
+      [2, true],
+      [3, true],
+    ]);
+    expect(result.notes).toEqual([
+      expect.stringMatching(/unsupported TLSA certificate usage: 0 0 1 AB/),
+    ]);
+  });
+
+  test('a record that does not match defers', async () => {
+    const result = await probeOne({ port: await serverOf(), tlsa: [`3 1 1 ${unrelated}`] });
+    expect(result).toMatchObject({
+      ...{ status: 'Untrusted', matched: null, outcome: 'defer', dsn: '4.7.5' },
+      ...{ effectiveLevel: 'dane', reason: 'Server certificate not verified' },
+      tls: { verifyError: { code: 65 } },
+    });
+  });
+
+  test('records that cannot be used leave encryption', async () => {
+    const result = await probeOne({ port: await serverOf(), tlsa: ['3 5 9 00112233'] });
+    expect(result).toMatchObject({
+      ...{ effectiveLevel: 'encrypt', outcome: 'ok', reason: 'no TLSA record is usable' },
+      tlsa: [{ usage: 3, selector: 5, matchingType: 9, data: '00112233', usable: false }],
+    });
+    expect(isSatisfied(result)).toBe(false);
+  });
+
+  test('MX records that are not secure make halfdane of it', async () => {
+    const tlsa = [`3 1 1 ${digests.key}`];
+    const insecure = { insecure: ['mx example.com'] };
+    const port = await serverOf();
+    const result = await probeOne({ port, tlsa, zone: insecure });
+    expect(result).toMatchObject({
+      ...{ mxSecurity: 'insecure', effectiveLevel: 'halfdane', status: 'Trusted', outcome: 'ok' },
+      ...{ reason: 'the MX records are not secure', matched: { kind: 'tlsa' } },
+    });
+    expect(isSatisfied(result)).toBe(false);
+    const may = probeLevels['dane-insecure-mx-may']?.(digests);
+    expect(await probeOne({ port, tlsa, zone: insecure }, may)).toMatchObject({
+      ...{
+        effectiveLevel: 'may',
+        reason: 'the MX records are not secure',
+        tlsa: [],
+        matched: null,
+      },
+    });
+    const only = await probeOne({ port, tlsa, zone: insecure }, { level: 'dane-only' });
+    expect(only).toMatchObject({ outcome: 'skip', reason: 'non DNSSEC destination', dsn: '4.7.5' });
+  });
+
+  test('addresses that are not secure have no TLSA records, unless that is forced', async () => {
+    const tlsa = [`3 1 1 ${digests.key}`];
+    const insecure = { insecure: ['a mx.example.com'] };
+    const port = await serverOf();
+    const result = await probeOne({ port, tlsa, zone: insecure });
+    expect(result).toMatchObject({
+      ...{ addressSecurity: 'insecure', effectiveLevel: 'may', lookups: [] },
+      reason: 'the addresses are not secure, hence no TLSA record can be',
+    });
+    const force = probeLevels['dane-force-tlsa']?.(digests);
+    expect(await probeOne({ port, tlsa, zone: insecure }, force)).toMatchObject({
+      ...{ effectiveLevel: 'dane', status: 'Verified' },
+    });
+  });
+
+  test('TLSA records that are bogus skip the host', async () => {
+    const port = await serverOf();
+    const name = `_${port}._tcp.mx.example.com`;
+    const result = await probeOne({ port, zone: { bogus: [name] } });
+    expect(result).toMatchObject({
+      ...{ outcome: 'skip', dsn: '4.7.5', reason: `TLSA lookup error for mx.example.com:${port}` },
+      ...{ tls: null, effectiveLevel: null },
+      lookups: [{ name, type: 'TLSA', kind: 'bogus', secure: false }],
+    });
+  });
+
+  test('an alias is looked up by both names', async () => {
+    const port = await serverOf();
+    const names = { 'mx.example.com': 'host.example.net' };
+    const result = await probeOne({
+      port,
+      tlsa: [`3 1 1 ${digests.key}`],
+      zone: { cname: names, a: { 'host.example.net': ['127.0.0.1'] } },
+    });
+    expect(result).toMatchObject({
+      ...{ alias: 'host.example.net', tlsaBase: 'mx.example.com', status: 'Verified' },
+      lookups: [
+        { name: `_${port}._tcp.host.example.net`, kind: 'none' },
+        { name: `_${port}._tcp.mx.example.com`, kind: 'found', secure: true },
+      ],
+    });
+  });
+});
+
+describe('hosts', () => {
+  test('the first that answers ends it, all are probed on request, in the order of preference', async () => {
+    const port = await serverOf();
+    const many: ProbeZone = {
+      mx: {
+        'example.com': [
+          '30 c.example.com',
+          '10 b.example.com',
+          '10 a.example.com',
+          '20 x.example.com',
+        ],
+      },
+      a: {
+        'a.example.com': ['127.9.9.9'],
+        'b.example.com': ['127.0.0.1'],
+        'c.example.com': ['127.0.0.1'],
+      },
+      bogus: ['x.example.com'],
+    };
+    const first = await probeAll({ port, zone: many }, { level: 'may' });
+    expect(first).toMatchObject([
+      {
+        mx: 'a.example.com',
+        outcome: 'defer',
+        dsn: '4.4.1',
+        tls: null,
+        namaddr: expect.any(String),
+      },
+      { mx: 'b.example.com', outcome: 'ok' },
+    ]);
+    const all = await probeAll({ port, zone: many }, { level: 'may', allMx: true });
+    expect(all.map(({ mx, outcome, addressSecurity }) => [mx, outcome, addressSecurity])).toEqual([
+      ['a.example.com', 'defer', 'secure'],
+      ['b.example.com', 'ok', 'secure'],
+      ['x.example.com', 'defer', 'bogus'],
+      ['c.example.com', 'ok', 'secure'],
+    ]);
+  });
+
+  test.each<[string, ProbeZone, Partial<ProbeResult>]>([
+    [
+      'a domain that does not take mail',
+      { mx: { 'example.com': ['0 '] } },
+      { mx: null, mxSecurity: 'secure', outcome: 'skip', dsn: '5.1.0', address: null },
+    ],
+    [
+      'MX records that are bogus',
+      { bogus: ['mx example.com'] },
+      { mx: null, mxSecurity: 'bogus', outcome: 'defer', dsn: '4.4.3', requestedLevel: 'dane' },
+    ],
+    [
+      'a host that does not exist',
+      { mx: { 'example.com': ['1 gone.example.com'] } },
+      { mx: 'gone.example.com', outcome: 'skip', dsn: '5.4.4', addressSecurity: null },
+    ],
+    [
+      'a domain that does not exist',
+      { mx: {} },
+      { mx: 'example.com', mxSecurity: 'secure', outcome: 'skip', dsn: '5.4.4' },
+    ],
+  ])('%s', async (_, more, want) => {
+    const result = await probeOne({ port: 25, zone: more });
+    expect(result).toMatchObject({ ...want, status: null, tls: null, effectiveLevel: null });
+    expect(isSatisfied(result)).toBe(false);
+  });
+
+  test('without MX records the domain itself is the host', async () => {
+    const port = await serverOf();
+    const zoneOf = { mx: {}, a: { 'example.com': ['127.0.0.1'] } };
+    expect(await probeOne({ port, zone: zoneOf }, { level: 'may' })).toMatchObject({
+      ...{ mx: 'example.com', mxSecurity: 'secure', preference: null, outcome: 'ok' },
+    });
+  });
+
+  test('brackets and addresses have no MX look-up', async () => {
+    const port = await serverOf();
+    for (const [destination, mx, addressSecurity] of [
+      ['[mx.example.com]', 'mx.example.com', 'secure'],
+      [`[mx.example.com]:${port}`, 'mx.example.com', 'secure'],
+      ['[127.0.0.1]', '127.0.0.1', null],
+      ['127.0.0.1', '127.0.0.1', null],
+    ] as const) {
+      expect(await probeOne({ port }, { destination, level: 'may' })).toMatchObject({
+        ...{ destination, mx, mxSecurity: null, addressSecurity, outcome: 'ok' },
+      });
+    }
+  });
+
+  test('connecting elsewhere changes nothing else', async () => {
+    const port = await serverOf();
+    const result = await probeOne(
+      {
+        port: 25,
+        tlsa: [`3 1 1 ${digests.key}`],
+        zone: { a: { 'mx.example.com': ['192.0.2.1'] } },
+      },
+      { connect: { address: '127.0.0.1', port } },
+    );
+    expect(result).toMatchObject({
+      ...{ status: 'Verified', address: '127.0.0.1', tlsaBase: 'mx.example.com', port: 25 },
+      namaddr: `mx.example.com[127.0.0.1]:${port}`,
+    });
+  });
+});
+
+describe('policies', () => {
+  const table = (value: string): readonly NamedTable[] => [
+    {
+      spec: 'inline:policy',
+      table: { lookup: async (key) => (key === 'example.com' ? value : undefined) },
+    },
+  ];
+
+  test('a table decides, unless the level is the caller\u2019s', async () => {
+    const port = await serverOf();
+    const policyMaps = table('secure match=mx.example.com servername=sni.example.com');
+    const options = { policyMaps, smtp: trusting };
+    expect(await probeOne({ port }, options)).toMatchObject({
+      ...{ source: 'table', requestedLevel: 'secure', status: 'Verified' },
+      ...{ match: ['mx.example.com'], sni: 'sni.example.com' },
+    });
+    expect(await probeOne({ port }, { ...options, level: 'may' })).toMatchObject({
+      ...{ source: 'global', requestedLevel: 'may', match: [], sni: null },
+    });
+  });
+
+  test('a table that is wrong skips the host', async () => {
+    const result = await probeOne({ port: 25 }, { policyMaps: table('sekure') });
+    expect(result).toMatchObject({
+      ...{ outcome: 'skip', dsn: '4.7.5', reason: 'client TLS configuration problem' },
+      ...{ requestedLevel: null, effectiveLevel: null, source: null },
+    });
+    expect(result.notes.join()).toMatch(/sekure/);
+  });
+
+  const sts = (mode: 'enforce' | 'testing' | 'none', mx: string): StsPolicy => ({
+    kind: 'policy',
+    domain: 'example.com',
+    id: '1' as StsPolicy['id'],
+    file: { mode, mx: [mx], maxAge: 86_400, strings: ['version: STSv1', `mode: ${mode}`] },
+    fetchedAt: 0,
+    expiresAt: 86_400_000,
+  });
+  const failure: StsFailure = { kind: 'failure', type: 'sts-webpki-invalid', text: 'no CA' };
+
+  test.each<[string, StsPolicy | StsFailure | null, Partial<ProbeResult>, boolean]>([
+    [
+      'enforce',
+      sts('enforce', '*.example.com'),
+      { source: 'sts', effectiveLevel: 'secure', status: 'Verified', outcome: 'ok' },
+      true,
+    ],
+    [
+      'enforce for others',
+      sts('enforce', 'mx.example.net'),
+      { outcome: 'skip', effectiveLevel: 'secure', tls: null, dsn: '4.3.0' },
+      false,
+    ],
+    ['testing', sts('testing', '*.example.com'), { source: 'sts', effectiveLevel: 'may' }, false],
+    ['none', sts('none', '*.example.com'), { source: 'global', effectiveLevel: 'may' }, false],
+    ['that cannot be had', failure, { source: 'global', effectiveLevel: 'may' }, false],
+    ['that is not there', null, { source: 'global', effectiveLevel: 'may' }, false],
+  ])('a policy of MTA-STS %s', async (_, policy, want, satisfied) => {
+    const asked: string[] = [];
+    const policyFor = async (domain: string) => {
+      asked.push(domain);
+      return policy;
+    };
+    const port = await serverOf();
+    const result = await probeOne({ port }, { sts: { policyFor }, smtp: trusting });
+    expect(asked).toEqual(['example.com']);
+    expect(result).toMatchObject({ requestedLevel: 'dane', ...want });
+    expect(result.sts?.kind).toBe(policy?.kind ?? 'none');
+    expect(isSatisfied(result)).toBe(satisfied);
+  });
+
+  test('MTA-STS is not asked where DANE or the level decides', async () => {
+    const policyFor = async () => {
+      throw new Error('it was asked');
+    };
+    const port = await serverOf();
+    const tlsa = [`3 1 1 ${digests.key}`];
+    const result = await probeOne({ port, tlsa }, { sts: { policyFor } });
+    expect(result).toMatchObject({ status: 'Verified', sts: null });
+    expect(await probeOne({ port }, { sts: { policyFor }, level: 'encrypt' })).toMatchObject({
+      outcome: 'ok',
+      sts: null,
+    });
+  });
+});
+
+describe('sessions', () => {
+  test('a second connection resumes, and is known as the first', async () => {
+    const tlsa = [`3 1 1 ${digests.key}`];
+    const result = await probeOne({ port: await serverOf(), tlsa }, { reconnect: true });
+    expect(result).toMatchObject({
+      tls: { resumed: false },
+      resumption: { kind: 'resumed', tls: { resumed: true, status: 'Verified' }, reason: null },
+    });
+  });
+
+  test('a server without tickets leaves nothing to resume', async () => {
+    const { port } = await startSmtpd({
+      tls: { securityLevel: 'may', chainFiles: [issued.chainFile], sessionCacheTimeout: 0 },
+    });
+    const result = await probeOne({ port }, { level: 'may', reconnect: true });
+    expect(result.resumption).toMatchObject({ kind: 'unavailable' });
+  });
+
+  test('a client certificate is shown to a server that asks', async () => {
+    const smtp = { tls: { chainFiles: [issuedCertificate().chainFile] } };
+    const result = await probeOne({ port: await serverOf() }, { level: 'may', smtp });
+    expect(result.tls?.client).toMatchObject({ algorithm: 'ECDSA', rawPublicKey: false });
+  });
+
+  test.each(['-tls1_2', '-tls1_3'])('openssl s_server %s behind STARTTLS', async (version) => {
+    const { peer, port } = await opensslServer([
+      ...['-cert', lone.certFile, '-key', lone.keyFile, version],
+    ]);
+    const front = await scriptedServer(async (client) => {
+      await hello(client, 'STARTTLS');
+      await client.answer('220 go\r\n');
+      client.bridge(port);
+    });
+    const cert = digest(lone, 0);
+    const going = probeOne({ port: front.port }, { level: 'fingerprint', match: [cert] });
+    await peer.hear(/EHLO .*\r\n/);
+    peer.say('250 peer.example\r\n');
+    expect(await going).toMatchObject({
+      ...{ status: 'Verified', matched: { kind: 'fingerprint' }, outcome: 'ok' },
+      tls: { protocol: version === '-tls1_2' ? 'TLSv1.2' : 'TLSv1.3' },
+      chain: [{ subject: '/CN=mx.example.com', names: ['mx.example.com', 'localhost'] }],
+    });
+  });
+
+  test('wrappermode speaks TLS first, at port 465 unless told otherwise', async () => {
+    const { port } = await startSmtpd(
+      { tls: { securityLevel: 'may', chainFiles: [issued.chainFile] } },
+      { wrappermode: true },
+    );
+    const smtp = { tls: { wrappermode: true, ...trusting.tls } };
+    const result = await probeOne({ port }, { level: 'verify', smtp });
+    expect(result).toMatchObject({ status: 'Verified', outcome: 'ok' });
+    const dns = zoneDns({ a: { 'mx.example.com': ['127.9.9.9'] } });
+    const [other] = await probe({ destination: '[mx.example.com]', dns, smtp, level: 'verify' });
+    expect(other).toMatchObject({ port: 465, outcome: 'defer', dsn: '4.4.1' });
+  });
+});
+
+describe('servers that do not keep up', () => {
+  const plain = {
+    ...{ outcome: 'plaintext', effectiveLevel: 'none', status: null, dsn: '2.0.0' },
+  } satisfies Partial<ProbeResult>;
+
+  test.each<[string, string, Partial<ProbeResult>]>([
+    ['may', 'none', { ...plain, reason: 'the server does not offer STARTTLS' } as const],
+    [
+      'encrypt',
+      'none',
+      {
+        outcome: 'defer',
+        dsn: '4.7.4',
+        reason: expect.stringMatching(/^TLS is required, but was/),
+      },
+    ],
+    ['none', 'none', { ...plain, requestedLevel: 'none', reason: null } as const],
+    ['may', 'refused', { ...plain, reason: 'the server refuses STARTTLS' } as const],
+    [
+      'encrypt',
+      'refused',
+      {
+        outcome: 'defer',
+        dsn: '4.7.0',
+        reason: expect.stringMatching(/refused to start TLS: 454 4\.7\.0 not now$/),
+      },
+    ],
+  ])('level %s, STARTTLS %s', async (level, starttls, want) => {
+    const { port } = await scriptedServer(async (peer) => {
+      await hello(peer, ...(starttls === 'none' ? [] : ['STARTTLS']));
+      await peer.answer(starttls === 'refused' ? '454 4.7.0 not now\r\n' : '221 bye\r\n');
+      await peer.gone();
+    });
+    const options = { level: level as 'may' | 'encrypt' | 'none' };
+    const result = await probeOne({ port }, options);
+    expect(result).toMatchObject(want);
+    expect(isSatisfied(result)).toBe(level === 'none');
+  });
+
+  test.each<[string, string, string]>([
+    ['421 4.3.2 busy\r\n', '4.3.2', 'refused to talk to me: 421 4.3.2 busy'],
+    ['554 5.7.1 go away\r\n', '4.7.1', 'refused to talk to me: 554 5.7.1 go away'],
+    ['', '4.4.2', 'lost connection with mx.example.com[127.0.0.1] while receiving'],
+  ])('a greeting %j', async (greeting, dsn, reason) => {
+    const { port } = await scriptedServer((peer) => {
+      peer.say(greeting);
+      peer.end();
+    });
+    expect(await probeOne({ port }, { level: 'may' })).toMatchObject({
+      ...{ outcome: 'defer', dsn, reason: expect.stringContaining(reason), tls: null },
+    });
+  });
+
+  test('a handshake that fails says why', async () => {
+    const { port } = await scriptedServer(async (peer) => {
+      await hello(peer, 'STARTTLS');
+      await peer.answer('220 go\r\n');
+      await peer.hearBytes(5);
+      peer.say('this is no TLS record');
+      await peer.gone();
+    });
+    const result = await probeOne({ port }, { level: 'encrypt' });
+    expect(result).toMatchObject({
+      ...{ outcome: 'defer', dsn: '4.7.5', reason: 'Cannot start TLS: handshake failure' },
+    });
+    expect(result.notes).toEqual([
+      `SSL_connect error to mx.example.com[127.0.0.1]:${port}: -1`,
+      expect.stringMatching(/^TLS library problem: error:.*:wrong version number/),
+    ]);
+  });
+
+  test('a reply before its time breaks it off', async () => {
+    const { port } = await scriptedServer(async (peer) => {
+      peer.say('220 peer.example ESMTP\r\n');
+      await peer.answer('250-peer.example\r\n250 STARTTLS\r\n');
+      await peer.answer('220 go\r\n250 injected\r\n');
+      await peer.gone();
+    });
+    expect(await probeOne({ port }, { level: 'may' })).toMatchObject({
+      ...{ outcome: 'defer', dsn: '4.7.5', tls: null },
+      reason: expect.stringMatching(/^Cannot start TLS: /),
+    });
+  });
+
+  test('a connection that ends after the handshake is a failure in TLS', async () => {
+    const { port } = await scriptedServer(async (peer) => {
+      await hello(peer, 'STARTTLS');
+      await peer.answer('220 go\r\n');
+      await peer.secure();
+      await peer.hear();
+      peer.end();
+    });
+    expect(await probeOne({ port }, { level: 'may' })).toMatchObject({
+      ...{ outcome: 'defer', dsn: '4.4.2', status: 'Untrusted', tls: { protocol: 'TLSv1.3' } },
+      reason: expect.stringMatching(/^lost connection with .* while performing the EHLO handshake/),
+    });
+  });
+
+  test('lines that are no replies are noted', async () => {
+    const { port } = await scriptedServer(async (peer) => {
+      peer.say('\u0007what?\r\n220 peer.example ESMTP\r\n');
+      await ehlo(peer);
+      await peer.gone();
+    });
+    const { notes } = await probeOne({ port }, { level: 'may' });
+    expect(notes).toEqual([`non-SMTP response from mx.example.com[127.0.0.1]:${port}: ?what?`]);
+  });
+});
+
+describe('options that are wrong', () => {
+  const dns = zoneDns({});
+
+  test.each<[string, Partial<ProbeOptions>, string]>([
+    ['a destination', { destination: 'a b' }, 'INVALID_ARGUMENT'],
+    ['an empty destination', { destination: '' }, 'INVALID_ARGUMENT'],
+    ['a port', { destination: 'example.com:70000' }, 'INVALID_ARGUMENT'],
+    ['two ports', { destination: 'example.com:587', port: 25 }, 'INVALID_ARGUMENT'],
+    ['CAs', { smtp: { tls: { CAfile: '/nowhere/ca.pem' } } }, 'CA_LOAD'],
+    ['a key', { smtp: { tls: { chainFiles: ['/nowhere/key.pem'] } } }, 'CHAIN_FILE'],
+    ['an option', { smtp: { tls: { cafile: 'x' } as object } }, 'UNKNOWN_OPTION'],
+  ])('%s', async (_, options, code) => {
+    await expect(
+      probe({ destination: '[127.0.0.1]', dns, level: 'may', ...options }),
+    ).rejects.toMatchObject({ name: 'TlsError', code });
+  });
+});
