@@ -39,8 +39,9 @@ function floorClient(kit) {
   };
 }
 
-async function startNode(script, { port, group }) {
-  const args = [join(HERE, script), '--port', String(port), '--groups', group];
+/** @returns {Promise<Running>} */
+export async function startNode(script, { port, group }, more = []) {
+  const args = [join(HERE, script), '--port', String(port), '--groups', group, ...more];
   const child = new LineChild(process.execPath, args);
   await child.next();
   return {

@@ -4,6 +4,7 @@
 // because what else the machine does changes from round to round. A server that is missing makes a
 // row that says so.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { measureDane } from './dane-figure.mjs';
 import { holdConnections, runFlood, runLoad } from './load.mjs';
 import { residentKb } from './process.mjs';
 import {
@@ -237,5 +238,9 @@ export const FIGURES = {
   delivery: {
     about: 'client CPU per delivery of one small message over a new STARTTLS connection',
     measure: measureDeliveries,
+  },
+  dane: {
+    about: 'client CPU per delivery at level dane against one at level encrypt, DNS at hand',
+    measure: measureDane,
   },
 };
