@@ -93,60 +93,58 @@ export class Delivery {
     const targets = await service.finder.find(nexthop);
     if ('kind' in targets) {
       // That a place to fall back to is not there is no reason to give the message up.
-      const failure = index > 0 ? softened(targets) : targets;
-      this.#outcomes.setAll(failure, null, null);
-      this.#logTrouble(failure, lastOne);
+      this.#outcomes.setAll(index > 0 ? softened(targets) : targets, null, null);
+      this.#logTrouble(lastOne);
       return;
     }
     const attempt = await service.tlsrpt.attempt(nexthop, tlsRequiredNo);
     const { mxSessionLimit: limit } = service.options;
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
-      const failure = await this.#tryTarget(target, attempt);
+      await this.#tryTarget(target, attempt);
       if (this.#finished) {
         return;
       }
       const enough = limit > 0 && this.#sessions >= limit;
-      this.#logTrouble(failure, lastOne && (enough || i === targets.length - 1));
+      this.#logTrouble(lastOne && (enough || i === targets.length - 1));
       if (enough) {
         return;
       }
     }
   }
 
-  /** What went wrong with a server that is not the last one. */
-  #logTrouble(failure: Failure | null, last: boolean): void {
-    if (failure !== null && !last) {
-      this.#props.service.logger.info(`${this.#props.queueId}: ${failure.text}`);
+  /** What went wrong with a server that is not the last one: each reason once. */
+  #logTrouble(last: boolean): void {
+    for (const reason of last ? [] : this.#outcomes.reasons) {
+      this.#props.service.logger.info(`${this.#props.queueId}: ${reason}`);
     }
   }
 
-  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<Failure | null> {
+  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
     if (isProblem(policy)) {
-      return this.#skip(policy);
+      this.#skip(policy);
+      return;
     }
     const login = await this.#credentialsFor(target);
     if (login !== null && 'kind' in login) {
       this.#outcomes.setAll(login, policy.level, null);
-      return login;
+      return;
     }
     if (attempt !== null) {
       await this.#preparePolicyReport(attempt, policy, target);
     }
     const plain = { ...target.peer, policy, plaintext: false };
-    return this.#tryAddress({ ...plain, credentials: login, tlsrpt: attempt });
+    await this.#tryAddress({ ...plain, credentials: login, tlsrpt: attempt });
   }
 
   /** The policy of a host keeps us away from it. */
-  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): Failure {
+  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): void {
     if (warning !== null) {
       this.#props.service.logger.warn(warning);
     }
-    const failure = deferred('connect', dsn, text);
-    this.#outcomes.setAll(failure, levelKnown ?? 'unknown', null);
-    return failure;
+    this.#outcomes.setAll(deferred('connect', dsn, text), levelKnown ?? 'unknown', null);
   }
 
   /** By the name of the server, else by the next hop. */
