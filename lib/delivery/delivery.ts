@@ -8,7 +8,7 @@
  */
 import { TlsError } from '../errors.js';
 import { logEstablished } from '../log/handshake.js';
-import { type HostPolicy, isProblem, type PolicyProblem } from '../policy/policy.js';
+import { isProblem, type PolicyProblem } from '../policy/policy.js';
 import { nexthopDomain } from '../policy/host-name.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { TlsrptAttempt } from '../tlsrpt/index.js';
@@ -22,7 +22,7 @@ import type { DeliveryRequest, RecipientResult } from './report.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
-import { reportMissingSts, tlsrptPolicy } from './tlsrpt.js';
+import { hostReport } from './tlsrpt.js';
 import { Transaction } from './transaction.js';
 
 export interface DeliveryProps {
@@ -132,11 +132,12 @@ export class Delivery {
       this.#outcomes.setAll(login, policy.level, null);
       return;
     }
-    if (attempt !== null) {
-      await this.#preparePolicyReport(attempt, policy, target);
-    }
-    const plain = { ...target.peer, policy, plaintext: false };
-    await this.#tryAddress({ ...plain, credentials: login, tlsrpt: attempt });
+    const report =
+      attempt === null
+        ? null
+        : await hostReport(attempt, policy, domainOf(target).toLowerCase(), service.sts);
+    const peer = { ...target.peer, policy, plaintext: false };
+    await this.#tryAddress({ ...peer, credentials: login, report });
   }
 
   /** The policy of a host keeps us away from it. */
@@ -148,24 +149,15 @@ export class Delivery {
   }
 
   /** By the name of the server, else by the next hop. */
-  async #credentialsFor({ peer, facts }: Target): ReturnType<typeof lookupCredentials> {
+  async #credentialsFor(target: Target): ReturnType<typeof lookupCredentials> {
     const { service, credentials } = this.#props;
     if (!service.options.saslAuthEnable) {
       return null;
     }
-    const found = await lookupCredentials(peer.host, credentials);
-    const domain = nexthopDomain(facts.nexthop);
-    return found !== null || domain === peer.host ? found : lookupCredentials(domain, credentials);
-  }
-
-  async #preparePolicyReport(
-    attempt: TlsrptAttempt,
-    policy: HostPolicy,
-    { facts }: Target,
-  ): Promise<void> {
-    const domain = nexthopDomain(facts.nexthop).toLowerCase();
-    attempt.setPolicy(tlsrptPolicy(policy, domain));
-    await reportMissingSts(attempt, policy, this.#props.service.sts, domain);
+    const { host } = target.peer;
+    const found = await lookupCredentials(host, credentials);
+    const domain = domainOf(target);
+    return found !== null || domain === host ? found : lookupCredentials(domain, credentials);
   }
 
   /** One address; at level `may` perhaps a second time, in plaintext. */
@@ -182,7 +174,7 @@ export class Delivery {
     if (failure === null || !this.#mayFallBack(failure, session)) {
       return failure;
     }
-    const plain = this.#connect({ ...server, plaintext: true, tlsrpt: null });
+    const plain = this.#connect({ ...server, plaintext: true, report: null });
     return plain instanceof Session ? this.#attempt(plain) : plain;
   }
 
@@ -263,4 +255,8 @@ export class Delivery {
       logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
   }
+}
+
+function domainOf({ facts }: Target): string {
+  return nexthopDomain(facts.nexthop);
 }
