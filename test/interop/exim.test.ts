@@ -1,7 +1,7 @@
 /** Debian's Exim, which is built on GnuTLS, as the server of our smtp. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { whyNoRoot } from '../../scripts/trixie-root.mjs';
-import { Smtp } from '../../lib/client.js';
+import { Smtp, type SmtpOptions } from '../../lib/client.js';
 import { summaryOf } from '../helpers/truth-world/our-client.js';
 import { authority, issuedCertificate, serverCertificate } from '../helpers/certificates.js';
 import { Exim } from '../helpers/exim.js';
@@ -28,10 +28,7 @@ describe.skipIf(reason !== null)('Exim', () => {
 
   afterAll(() => exim?.stop());
 
-  async function deliver(
-    tls: NonNullable<ConstructorParameters<typeof Smtp>[0]>['tls'],
-    tlsa: readonly string[],
-  ) {
+  async function deliver(tls: NonNullable<SmtpOptions['tls']>, tlsa: readonly string[]) {
     const resolver = new MemoryDns({
       'exim.example MX': [`10 ${host}`],
       [`${host} A`]: [exim.address],
