@@ -3,9 +3,7 @@
  * what has changed. Pure.
  */
 import { certmatchLines } from '../log/certmatch.js';
-import { credentialLines } from '../log/credential.js';
 import { printable } from '../log/logger.js';
-import { noLogging, withUntrusted } from '../log/loglevel.js';
 import { tlsSummary } from '../log/summary.js';
 import type { PeerCertificate } from '../native.js';
 import { type ProbedTlsa, type ProbeResult, isSatisfied } from '../probe/result.js';
@@ -138,21 +136,19 @@ function stsText({ kind, text, mx, maxAge }: NonNullable<ProbeResult['sts']>): s
 }
 
 function sessionLines(result: ProbeResult, paint: Paint): readonly Line[] {
-  const { tls, namaddr, claims, matched } = result;
+  const { tls, namaddr, verification, matched } = result;
   if (tls === null || namaddr === null) {
     return [];
   }
   const direction = 'to' as const;
   const summary = tlsSummary({ snapshot: tls, direction, use: 'established', namaddr });
-  const flags = withUntrusted(noLogging);
-  const problems = credentialLines({ snapshot: tls, claims, direction, namaddr, flags });
   const prefix = `${namaddr}: `;
   return [
     ['TLS', paint.status(summary)],
     ...certmatchLines(matched, namaddr).map(
       (line, i): Line => [i === 0 ? 'match' : '', line.slice(prefix.length)],
     ),
-    ...problems.map((line): Line => ['verify', paint.doubtful(line)]),
+    ...verification.map((line): Line => ['verify', paint.doubtful(line)]),
   ];
 }
 

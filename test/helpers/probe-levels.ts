@@ -7,7 +7,7 @@ export interface ProbeDigests {
   readonly key: string;
 }
 
-export type LevelOptions = Pick<ProbeOptions, 'level' | 'match' | 'settings' | 'smtp'>;
+export type LevelOptions = Pick<ProbeOptions, 'level' | 'match' | 'smtp'>;
 
 const rpk = { smtp: { tls: { enableRpk: true } } };
 
@@ -25,8 +25,14 @@ export const probeLevels: Readonly<Record<string, (digests: ProbeDigests) => Lev
   dane: () => ({ level: 'dane' }),
   'dane+rpk': () => ({ level: 'dane', ...rpk }),
   'dane-only': () => ({ level: 'dane-only' }),
-  'dane-insecure-mx-may': () => ({ level: 'dane', settings: { daneInsecureMxPolicy: 'may' } }),
-  'dane-force-tlsa': () => ({ level: 'dane', settings: { forceInsecureHostTlsaLookup: true } }),
+  'dane-insecure-mx-may': () => ({
+    level: 'dane',
+    smtp: { tls: { daneInsecureMxPolicy: 'may' } },
+  }),
+  'dane-force-tlsa': () => ({
+    level: 'dane',
+    smtp: { tls: { forceInsecureHostTlsaLookup: true } },
+  }),
   verify: () => ({ level: 'verify' }),
   secure: () => ({ level: 'secure' }),
 };
