@@ -61,12 +61,14 @@ function format([label, text]: Line): string {
 function dnsLines(result: ProbeResult, paint: Paint): readonly Line[] {
   const { mx, mxSecurity, preference, address, addressSecurity, alias } = result;
   const lines: Line[] = [];
+  // Without a host to name the look-up has failed, or there is a null MX.
+  const nullMx = mxSecurity === 'bogus' ? '' : 'null, ';
   if (mxSecurity !== null) {
-    const what = preference === null ? (mx === null ? '' : 'none, ') : `${preference} ${mx}, `;
+    const what = preference === null ? (mx === null ? nullMx : 'none, ') : `${preference} ${mx}, `;
     lines.push(['MX', `${what}${paint.security(mxSecurity)}`]);
   }
   if (alias !== null) {
-    lines.push(['alias', `${mx} is ${alias}`]);
+    lines.push(['alias', `of ${alias}`]);
   }
   if (address !== null || addressSecurity !== null) {
     const shown = address ?? 'none';
@@ -214,7 +216,11 @@ function resultLine(result: ProbeResult, paint: Paint): Line {
     return ['result', paint.bad(`${outcome}: ${dsn}${why.slice(1)}`)];
   }
   if (isSatisfied(result)) {
-    return ['result', `${paint.good(`${outcome}, level ${requestedLevel} is satisfied`)}${why}`];
+    const text =
+      requestedLevel === effectiveLevel
+        ? `${outcome}, level ${requestedLevel} is satisfied`
+        : `${outcome} at level ${effectiveLevel}, requested ${requestedLevel}`;
+    return ['result', `${paint.good(text)}${why}`];
   }
   const level = outcome === 'ok' ? ` at level ${effectiveLevel}` : '';
   return ['result', paint.doubtful(`${outcome}${level}, not ${requestedLevel}${why}`)];
