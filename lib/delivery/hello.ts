@@ -304,7 +304,7 @@ export class Hello {
 
   /** Who the server says it is, and why it is not believed where it has to be. */
   #tellOfCredential(snapshot: TlsSnapshot): void {
-    const { service, conversation, policy, tlsrpt } = this.#props;
+    const { service, conversation, policy, host, tlsrpt } = this.#props;
     const flags = mustMatch(policy.level) ? withUntrusted(service.logFlags) : service.logFlags;
     const { untrusted, certmatch, peercert, verbose } = flags;
     if (certmatch || peercert || verbose || (untrusted && snapshot.verifyError !== null)) {
@@ -318,7 +318,7 @@ export class Hello {
     }
     if (tlsrpt !== null) {
       reportCertificate(tlsrpt, policy, snapshot);
-      noteTested(tlsrpt, policy, snapshot);
+      noteTested(tlsrpt, policy, host, snapshot);
     }
   }
 
