@@ -5,16 +5,18 @@ import { describe, expect, test } from 'vitest';
 import type { ProbeOptions } from '../../lib/probe/options.js';
 import { probe } from '../../lib/probe/probe.js';
 import { isSatisfied, type ProbeResult } from '../../lib/probe/result.js';
-import type { StsFailure, StsPolicy } from '../../lib/sts/index.js';
+import { MtaSts, type StsFailure, type StsPolicy } from '../../lib/sts/index.js';
 import {
   authority,
   type Certificate,
   certificate,
+  hostCertificate,
   issuedCertificate,
   serverCertificate,
   serverIssuer,
 } from '../helpers/certificates.js';
 import { opensslServer } from '../helpers/openssl-peer.js';
+import { found, PolicyServer, textPlain } from '../helpers/policy-server.js';
 import { type ProbeZone, zoneDns } from '../helpers/probe-dns.js';
 import { type ProbeDigests, probeLevels } from '../helpers/probe-levels.js';
 import { ehlo, hello, scriptedServer } from '../helpers/scripted-server.js';
@@ -398,6 +400,21 @@ describe('policies', () => {
     expect(result).toMatchObject({ requestedLevel: 'dane', ...want });
     expect(result.sts?.kind).toBe(policy?.kind ?? 'none');
     expect(isSatisfied(result)).toBe(satisfied);
+  });
+
+  test('a policy that is fetched over HTTPS is held to', async () => {
+    const certificateOfHost = hostCertificate('probe-sts', 'DNS:mta-sts.example.com');
+    const body = 'version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 86400\n';
+    const web = await PolicyServer.start(certificateOfHost, textPlain(body));
+    const { dns, ...props } = web.props;
+    const txt = async (name: string) => found(name, ['v=STSv1; id=1']);
+    const sts = new MtaSts({ ...props, dns: { ...dns, txt } });
+    const result = await probeOne({ port: await serverOf() }, { sts, smtp: trusting });
+    expect(web.requests).toEqual(['mta-sts.example.com: /.well-known/mta-sts.txt']);
+    expect(result).toMatchObject({
+      ...{ source: 'sts', effectiveLevel: 'secure', status: 'Verified', match: ['mx.example.com'] },
+      sts: { kind: 'policy', text: 'enforce', mx: ['mx.example.com'], maxAge: 86_400 },
+    });
   });
 
   test('MTA-STS is not asked where DANE or the level decides', async () => {
