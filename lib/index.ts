@@ -104,6 +104,7 @@ export type {
   NativeProtocols,
   OwnCertificate,
   NativePeerAuth,
+  PeerCertificate,
   StartTlsProps,
 } from './native.js';
 export * from './server.js';
@@ -148,6 +149,21 @@ export {
   type Subject,
   type Verdict,
 } from './smtpd/restrictions.js';
+export type { PolicySource } from './policy/policy.js';
+export type { ConnectTo, ProbeOptions } from './probe/options.js';
+export { probe } from './probe/probe.js';
+export {
+  isSatisfied,
+  type ProbedLookup,
+  type ProbedSts,
+  type ProbedTlsa,
+  type ProbeOutcome,
+  type ProbeRecord,
+  type ProbeResult,
+  probeRecord,
+  type Resumption,
+  type Security,
+} from './probe/result.js';
 export type { Role } from './start-tls.js';
 export type { CertificateOptions } from './tls/chains.js';
 export type { CipherGrade } from './tls/ciphers.js';

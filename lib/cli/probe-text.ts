@@ -3,9 +3,7 @@
  * what has changed. Pure.
  */
 import { certmatchLines } from '../log/certmatch.js';
-import { credentialLines } from '../log/credential.js';
 import { printable } from '../log/logger.js';
-import { noLogging, withUntrusted } from '../log/loglevel.js';
 import { tlsSummary } from '../log/summary.js';
 import type { PeerCertificate } from '../native.js';
 import { type ProbedTlsa, type ProbeResult, isSatisfied } from '../probe/result.js';
@@ -63,12 +61,14 @@ function format([label, text]: Line): string {
 function dnsLines(result: ProbeResult, paint: Paint): readonly Line[] {
   const { mx, mxSecurity, preference, address, addressSecurity, alias } = result;
   const lines: Line[] = [];
+  // Without a host to name the look-up has failed, or there is a null MX.
+  const nullMx = mxSecurity === 'bogus' ? '' : 'null, ';
   if (mxSecurity !== null) {
-    const what = preference === null ? (mx === null ? '' : 'none, ') : `${preference} ${mx}, `;
+    const what = preference === null ? (mx === null ? nullMx : 'none, ') : `${preference} ${mx}, `;
     lines.push(['MX', `${what}${paint.security(mxSecurity)}`]);
   }
   if (alias !== null) {
-    lines.push(['alias', `${mx} is ${alias}`]);
+    lines.push(['alias', `of ${alias}`]);
   }
   if (address !== null || addressSecurity !== null) {
     const shown = address ?? 'none';
@@ -138,21 +138,19 @@ function stsText({ kind, text, mx, maxAge }: NonNullable<ProbeResult['sts']>): s
 }
 
 function sessionLines(result: ProbeResult, paint: Paint): readonly Line[] {
-  const { tls, namaddr, claims, matched } = result;
+  const { tls, namaddr, verification, matched } = result;
   if (tls === null || namaddr === null) {
     return [];
   }
   const direction = 'to' as const;
   const summary = tlsSummary({ snapshot: tls, direction, use: 'established', namaddr });
-  const flags = withUntrusted(noLogging);
-  const problems = credentialLines({ snapshot: tls, claims, direction, namaddr, flags });
   const prefix = `${namaddr}: `;
   return [
     ['TLS', paint.status(summary)],
     ...certmatchLines(matched, namaddr).map(
       (line, i): Line => [i === 0 ? 'match' : '', line.slice(prefix.length)],
     ),
-    ...problems.map((line): Line => ['verify', paint.doubtful(line)]),
+    ...verification.map((line): Line => ['verify', paint.doubtful(line)]),
   ];
 }
 
@@ -218,7 +216,11 @@ function resultLine(result: ProbeResult, paint: Paint): Line {
     return ['result', paint.bad(`${outcome}: ${dsn}${why.slice(1)}`)];
   }
   if (isSatisfied(result)) {
-    return ['result', `${paint.good(`${outcome}, level ${requestedLevel} is satisfied`)}${why}`];
+    const text =
+      requestedLevel === effectiveLevel
+        ? `${outcome}, level ${requestedLevel} is satisfied`
+        : `${outcome} at level ${effectiveLevel}, requested ${requestedLevel}`;
+    return ['result', `${paint.good(text)}${why}`];
   }
   const level = outcome === 'ok' ? ` at level ${effectiveLevel}` : '';
   return ['result', paint.doubtful(`${outcome}${level}, not ${requestedLevel}${why}`)];

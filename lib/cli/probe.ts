@@ -22,7 +22,8 @@ digests for the level fingerprint; default: those of the parameters.
 
 Options:
   -l, --level LEVEL         none, may, encrypt, fingerprint, dane, dane-only, verify or secure,
-                            whatever tables say; default: that of the parameters, or dane
+                            whatever tables say; default: that of the parameters, or dane.
+                            With dane a policy of MTA-STS that is enforced does, too
   -r, --reconnect           connect a second time, to see whether the session is resumed
   --all-mx                  probe all hosts and addresses; without it, in order of preference
                             until one answers

@@ -1,24 +1,25 @@
 /** What each host of a destination is to be greeted with, and on which grounds: the policy, and what DNS was asked for it. */
 import type { ResolvedSmtp } from '../config/options.js';
+import { policySettings } from '../delivery/host-policy.js';
+import type { Nexthop } from '../delivery/nexthop.js';
 import { readDaneDigests } from '../policy/dane-digests.js';
-import { findPolicy, type NamedTable } from '../policy/find.js';
 import type { HostPolicy, PolicyFacts, PolicyProblem, PolicySettings } from '../policy/policy.js';
 import { PolicyResolver } from '../policy/resolve.js';
 import { isLoadable, usableRecords } from '../policy/tlsa-records.js';
 import type { TlsLevel } from '../tls/levels.js';
 import type { FoundHost, FoundHosts } from './hosts.js';
 import type { ProbeOptions } from './options.js';
+import type { ProbeTables } from './tables.js';
 import { Recorder } from './recorder.js';
 import type { ProbedLookup, ProbedSts, ProbedTlsa } from './result.js';
-import { policySettings } from './settings.js';
 import { ProbeSts } from './sts.js';
 
 export interface DeciderProps {
   readonly options: ProbeOptions;
   readonly smtp: ResolvedSmtp;
-  /** Of the destination. */
-  readonly port: number;
+  readonly nexthop: Nexthop;
   readonly found: FoundHosts;
+  readonly tables: ProbeTables;
 }
 
 export interface Decided {
@@ -33,8 +34,6 @@ export interface Decided {
 
 export class Decider {
   readonly settings: PolicySettings;
-  /** Null where the level is the caller's: then no table counts. */
-  readonly tables: readonly NamedTable[] | null;
 
   readonly #props: DeciderProps;
   readonly #sts: ProbeSts | null;
@@ -43,17 +42,14 @@ export class Decider {
   constructor(props: DeciderProps) {
     const { options, smtp } = props;
     this.#props = props;
-    this.settings = policySettings(options, smtp);
-    this.tables = options.level === undefined ? (options.policyMaps ?? null) : null;
+    this.settings = policySettings(smtp);
     this.#sts = options.sts === undefined ? null : new ProbeSts(options.sts);
   }
 
   /** Before DNS has its say; null where the table is wrong. */
-  async requestedLevel(): Promise<TlsLevel | null> {
-    const { destination } = this.#props.options;
-    const found =
-      this.tables === null ? null : await findPolicy(this.tables, destination, () => undefined);
-    return typeof found === 'string' ? null : (found?.level ?? this.settings.securityLevel);
+  requestedLevel({ name }: FoundHost): Promise<TlsLevel | null> {
+    const { nexthop, tables } = this.#props;
+    return tables.requested(nexthop.text, name ?? '', this.settings.securityLevel);
   }
 
   /** Once for each name: all addresses of a host have one policy. */
@@ -65,15 +61,15 @@ export class Decider {
   }
 
   async #decideNow(host: FoundHost): Promise<Decided> {
-    const { options, smtp } = this.#props;
+    const { options, smtp, tables } = this.#props;
     const facts = this.#facts(host);
     const recorder = new Recorder(options.dns);
     const warnings: string[] = [];
     const sts = this.#sts;
     const resolver = new PolicyResolver({
       settings: this.settings,
-      policyMaps: this.tables,
-      perSite: [],
+      policyMaps: tables.policyMaps,
+      perSite: tables.perSite,
       dns: recorder,
       daneDigests: smtp.tls.daneDigests,
       warn: (text) => warnings.push(text),
@@ -86,13 +82,13 @@ export class Decider {
   }
 
   #facts({ name, address, mxSecurity }: FoundHost): PolicyFacts {
-    const { options, port, found } = this.#props;
+    const { nexthop, found } = this.#props;
     return {
-      nexthop: options.destination,
+      nexthop: nexthop.text,
       destination: 'inet',
       host: name ?? '',
       expandedName: address?.expandedName ?? name ?? '',
-      port,
+      port: nexthop.port,
       addressSecure: address?.secure ?? false,
       hadMxLookup: found.hadMx,
       mxSecure: mxSecurity === 'secure',

@@ -1,23 +1,20 @@
 /** Probes one host after the other, with one set of policies and one TLS context for all. */
-import type { ResolvedSmtp } from '../config/options.js';
-import { parseLoglevel } from '../log/loglevel.js';
+import { peerTlsProps } from '../delivery/peer.js';
+import { credentialLines } from '../log/credential.js';
+import { noLogging, parseLoglevel, withUntrusted } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import { type HostPolicy, isProblem } from '../policy/policy.js';
-import { clientTlsProps, createClientContext } from '../tls/contexts.js';
-import { isPkix, usesTls } from '../tls/levels.js';
-import { peerAuth } from '../tls/peer-auth.js';
-import { type Decided, Decider } from './decide.js';
-import type { FoundHost, FoundHosts } from './hosts.js';
+import { createClientContext } from '../tls/contexts.js';
+import { usesTls } from '../tls/levels.js';
+import { type Decided, Decider, type DeciderProps } from './decide.js';
+import type { FoundHost } from './hosts.js';
 import { judge, whyLess } from './judge.js';
-import type { ProbeOptions } from './options.js';
 import type { ProbeResult, Resumption } from './result.js';
 import { visit, type VisitProps, type VisitResult } from './visit.js';
 
-export interface HostProbeProps {
-  readonly options: ProbeOptions;
-  readonly smtp: ResolvedSmtp;
-  readonly port: number;
-  readonly found: FoundHosts;
+export interface HostProbeProps extends DeciderProps {
+  /** Of the start; gets more. */
+  readonly notes: string[];
 }
 
 export interface ProbedHost {
@@ -33,23 +30,19 @@ export class HostProbe {
   readonly #decider: Decider;
   /** Null where no host can need one. */
   readonly #context: NativeContext | null;
-  /** Of the context. */
-  readonly #notes: string[] = [];
 
   /** @throws TlsError `CHAIN_*`, `CA_LOAD`, `BAD_*`, `INVALID_PARAMETER` */
   constructor(props: HostProbeProps) {
-    const { options, smtp } = props;
+    const { options, smtp, tables, notes } = props;
     this.#props = props;
     this.#decider = new Decider(props);
-    const { tables, settings } = this.#decider;
-    const needed = tables !== null || usesTls(settings.securityLevel);
+    const needed =
+      tables.policyMaps !== null || tables.perSite.length > 0 || usesTls(smtp.tls.securityLevel);
     const warn = (text: string): void => {
-      this.#notes.push(text);
+      notes.push(text);
     };
-    // Whether to ask for a raw public key is the policy's, host by host.
-    const tls = { ...smtp.tls, enableRpk: false };
     this.#context = needed
-      ? createClientContext(tls, { warn, keyLogFile: options.keyLogFile })
+      ? createClientContext(smtp.tls, { warn, keyLogFile: options.keyLogFile })
       : null;
   }
 
@@ -78,18 +71,20 @@ export class HostProbe {
   }
 
   async #connect(known: ProbeResult, decided: Decided, policy: HostPolicy): Promise<ProbedHost> {
-    const { options, port } = this.#props;
+    const { options, nexthop } = this.#props;
     const address = options.connect?.address ?? known.address ?? '';
-    const peer = { host: known.mx ?? '', address, port: options.connect?.port ?? port };
-    const notes = [...known.notes, ...policy.sessionWarnings];
+    const peer = { host: known.mx ?? '', address, port: options.connect?.port ?? nexthop.port };
+    const notes = [...known.notes];
     const visited = await visit(this.#visitProps(peer, policy, notes));
     const judged = judge(policy, visited);
     const { settings } = this.#decider;
+    const namaddr = `${peer.host}[${address}]:${peer.port}`;
+    const verification = verificationLines(visited, policy, namaddr);
     const result: ProbeResult = {
       ...known,
       ...judged,
       address,
-      namaddr: `${peer.host}[${address}]:${peer.port}`,
+      namaddr,
       reason: reasons(
         judged.outcome === 'defer'
           ? null
@@ -100,9 +95,9 @@ export class HostProbe {
       tls: visited.tls,
       matched: visited.tls?.matched ?? null,
       chain: visited.chain,
-      claims: visited.claims,
+      verification,
       resumption: await this.#again(peer, policy, visited),
-      notes,
+      notes: notes.filter((note) => !verification.includes(note)),
     };
     return { result, answered: visited.connected };
   }
@@ -131,50 +126,59 @@ export class HostProbe {
     const note = (text: string): void => {
       notes.push(text);
     };
-    const { smtp } = this.#props;
-    const { level } = policy;
     return {
-      ...{ peer, level, options: smtp, context: this.#context },
-      tls: usesTls(level) ? this.#tlsProps(peer.host, policy, note, session) : null,
+      ...{ peer, policy, options: this.#props.smtp, context: this.#context },
+      tls: usesTls(policy.level) ? this.#tlsProps(policy, note, session) : null,
       logger: { info: note, warn: note, error: note },
     };
   }
 
   #tlsProps(
-    host: string,
     policy: HostPolicy,
     warn: (text: string) => void,
     session: Buffer | null,
   ): StartTlsProps {
-    const { smtp } = this.#props;
-    const { level, protocols, ciphers, exclude, sni, tlsa, trustAnchorFiles } = policy;
-    // A failure that is forced for lack of names needs a name all the same.
-    const names = isPkix(level) && policy.match.length === 0 ? [host] : policy.match;
-    const { enableRpk, forcedFailure, match: fingerprints } = policy;
-    const demand = { names, fingerprints, tlsa, trustAnchorFiles, enableRpk, forcedFailure };
-    return clientTlsProps(smtp.tls, {
-      ...{ level, host, nexthop: host, timeout: smtp.starttlsTimeout, warn, session },
-      trace: parseLoglevel(smtp.tls.loglevel).flags.trace,
-      policy: { protocols, ciphers, exclude, servername: sni ?? '' },
-      auth: peerAuth(level, demand, warn),
-    });
+    const { tls, starttlsTimeout: timeout } = this.#props.smtp;
+    const { trace } = parseLoglevel(tls.loglevel).flags;
+    return peerTlsProps(policy, tls, { timeout, trace, warn, session });
   }
 
   /** What is known before the policy. */
   async #blank(host: FoundHost): Promise<ProbeResult> {
-    const { options, port } = this.#props;
+    const { options, nexthop, notes } = this.#props;
     const { name, preference, mxSecurity, address, addressSecurity } = host;
     const alias = address === null || address.expandedName === name ? null : address.expandedName;
     return {
       ...{ destination: options.destination, mx: name, mxSecurity },
       ...{ address: address?.address ?? null, addressSecurity, tlsaBase: null, tlsa: [] },
-      ...{ requestedLevel: await this.#decider.requestedLevel(), effectiveLevel: null },
+      ...{ requestedLevel: await this.#decider.requestedLevel(host), effectiveLevel: null },
       ...{ status: null, tls: null, matched: null, outcome: 'skip', dsn: '2.0.0', reason: null },
-      ...{ port, namaddr: null, preference, alias, lookups: [], source: null, policyLevel: null },
-      ...{ match: [], sni: null, sts: null, chain: [], claims: null, resumption: null },
-      notes: this.#notes,
+      ...{
+        port: nexthop.port,
+        namaddr: null,
+        preference,
+        alias,
+        lookups: [],
+        source: null,
+        policyLevel: null,
+      },
+      ...{ match: [], sni: null, sts: null, chain: [], verification: [], resumption: null },
+      notes,
     };
   }
+}
+
+/** Why the server's credential is not believed, at any level. */
+function verificationLines(
+  { tls, claims }: VisitResult,
+  { failure: policyFailure }: HostPolicy,
+  namaddr: string,
+): readonly string[] {
+  const flags = withUntrusted(noLogging);
+  const direction = 'to';
+  return tls === null
+    ? []
+    : credentialLines({ snapshot: tls, claims, direction, namaddr, flags, policyFailure });
 }
 
 function reasons(...given: readonly (string | null)[]): string | null {

@@ -1,5 +1,7 @@
 /** The mail hosts of a destination as a probe wants them: each with what DNS said of it, those without address too. */
 import { isIP } from 'node:net';
+import type { ResolvedSmtp } from '../config/options.js';
+import type { Nexthop } from '../delivery/nexthop.js';
 import type { DnsFound, DnsLookup, DnsResult, MxRecord } from '../dns/answer.js';
 import {
   type Destination,
@@ -30,38 +32,45 @@ export interface FoundHosts {
   readonly mxExpandedName: string | null;
 }
 
-/** The order is the same each time; no address is left out. */
-const inOrder: FindHostsOptions = { random: null, addressLimit: 0, addressPreference: 'ipv4' };
-
 const withoutMx = { hadMx: false, mxName: null, mxExpandedName: null };
 
-/** @param bracketed no MX look-up */
 export async function findProbeHosts(
   dns: DnsLookup,
-  domain: string,
-  bracketed: boolean,
+  { name: domain, mx: withMx }: Nexthop,
+  smtp: ResolvedSmtp,
 ): Promise<FoundHosts> {
-  if (bracketed) {
-    const found = await findHost(dns, domain, inOrder);
+  const options = findOptions(smtp);
+  if (!withMx) {
+    const found = await findHost(dns, domain, options);
     return { ...withoutMx, hosts: rows(domain, null, null, found) };
   }
-  const found = await findHosts(dns, domain, inOrder);
+  const found = await findHosts(dns, domain, options);
   const name = found.kind === 'found' ? found.domain : domain;
   const mx = await dns.mx(name);
   const mxSecurity = securityOf(mx);
   if (mx.kind === 'found' && mx.records.some(({ exchange }) => exchange !== '')) {
-    return exchanges(dns, name, mx, mxSecurity);
+    return exchanges(dns, name, mx, options);
   }
-  // With a failure or a null MX there is no host to name.
-  return { ...withoutMx, hosts: rows(mx.kind === 'none' ? name : null, null, mxSecurity, found) };
+  // Where the look-up fails, or with a null MX, there is no host to name.
+  const host = mx.kind === 'none' || found.kind === 'found' ? name : null;
+  return { ...withoutMx, hosts: rows(host, null, mxSecurity, found) };
+}
+
+/** The order is the same each time; no address is left out. */
+function findOptions({ inetProtocols, ignoreMxLookupError }: ResolvedSmtp): FindHostsOptions {
+  return {
+    ...{ random: null, addressLimit: 0, addressPreference: 'ipv4', ignoreMxLookupError },
+    inetProtocols: inetProtocols === 'all' ? ['ipv4', 'ipv6'] : [inetProtocols],
+  };
 }
 
 async function exchanges(
   dns: DnsLookup,
   mxName: string,
   mx: DnsFound<MxRecord>,
-  mxSecurity: Security | null,
+  options: FindHostsOptions,
 ): Promise<FoundHosts> {
+  const mxSecurity = securityOf(mx);
   const records = mx.records
     .toSorted(
       (one, other) => one.preference - other.preference || compare(one.exchange, other.exchange),
@@ -69,7 +78,7 @@ async function exchanges(
     .slice(0, 100);
   const looked = await Promise.all(
     records.map(async ({ exchange, preference }) =>
-      rows(exchange, preference, mxSecurity, await findHost(dns, exchange, inOrder)),
+      rows(exchange, preference, mxSecurity, await findHost(dns, exchange, options)),
     ),
   );
   return { hosts: looked.flat(), hadMx: true, mxName, mxExpandedName: mx.name };
@@ -99,7 +108,7 @@ function rows(
 }
 
 /** Of the answer; null where there is none. */
-export function securityOf(result: DnsResult<unknown>): Security | null {
+function securityOf(result: DnsResult<unknown>): Security | null {
   if (result.kind === 'failure') {
     return result.reason === 'bogus' ? 'bogus' : null;
   }

@@ -4,12 +4,13 @@
  */
 import { resolveSmtp } from '../config/check.js';
 import type { ResolvedSmtp } from '../config/options.js';
+import { type Nexthop, parseNexthop, portNumber } from '../delivery/nexthop.js';
 import { TlsError } from '../errors.js';
-import { parseProbeNexthop } from './nexthop.js';
-import { findProbeHosts, type FoundHosts } from './hosts.js';
+import { findProbeHosts } from './hosts.js';
 import { HostProbe } from './host-probe.js';
 import type { ProbeOptions } from './options.js';
 import type { ProbeResult } from './result.js';
+import { ProbeTables } from './tables.js';
 
 /**
  * Probes a destination as the smtp engine would deliver to it.
@@ -26,41 +27,60 @@ import type { ProbeResult } from './result.js';
  * them with `allMx`; a host without an address, or that the policy skips, is an element, too. Whatever servers and
  * networks do is in there: `outcome`, `dsn`, `reason`.
  *
- * @throws TlsError (rejects) `INVALID_ARGUMENT`, `INVALID_PARAMETER`, `UNKNOWN_OPTION`, `CHAIN_*`, `CA_LOAD`: the options
- *   are wrong
+ * @throws TlsError (rejects) `INVALID_ARGUMENT`, `INVALID_PARAMETER`, `UNKNOWN_OPTION`, `LOOKUP_TABLE`, `CHAIN_*`,
+ *   `CA_LOAD`: the options are wrong
  */
 export async function probe(options: ProbeOptions): Promise<readonly ProbeResult[]> {
-  const smtp = resolveSmtp(options.smtp ?? {});
-  const nexthop = parseProbeNexthop(options.destination);
-  const port = portOf(options, nexthop.port, smtp);
-  const found = await findProbeHosts(options.dns, nexthop.domain, nexthop.bracketed);
-  const prober = new HostProbe({ options, smtp, port, found });
-  return probeHosts(prober, found, options.allMx ?? false);
-}
-
-async function probeHosts(
-  prober: HostProbe,
-  { hosts }: FoundHosts,
-  all: boolean,
-): Promise<readonly ProbeResult[]> {
-  const results: ProbeResult[] = [];
-  for (const host of hosts) {
-    const { result, answered } = await prober.run(host);
-    results.push(result);
-    if (answered && !all) {
-      break;
+  const smtp = settings(options);
+  const nexthop = readNexthop(options, smtp);
+  const notes: string[] = [];
+  const tables = await ProbeTables.open(smtp, (text) => notes.push(text));
+  try {
+    const { dns } = options;
+    const found = await findProbeHosts(dns, nexthop, smtp);
+    const prober = new HostProbe({ options, smtp, nexthop, found, tables, notes });
+    const results: ProbeResult[] = [];
+    for (const host of found.hosts) {
+      const { result, answered } = await prober.run(host);
+      results.push(result);
+      if (answered && options.allMx !== true) {
+        break;
+      }
     }
+    return results;
+  } finally {
+    tables.close();
   }
-  return results;
 }
 
-function portOf(options: ProbeOptions, own: number | null, smtp: ResolvedSmtp): number {
-  if (options.port !== undefined && own !== null && options.port !== own) {
+/** The parameters with what the caller said over them: a level of the caller's leaves tables aside. */
+function settings({ smtp = {}, level, match = [] }: ProbeOptions): ResolvedSmtp {
+  const resolved = resolveSmtp({ dnsSupportLevel: 'dnssec', ...smtp });
+  const { verifyCertMatch, secureCertMatch, fingerprintCertMatch } = resolved.tls;
+  const matched = (usual: readonly string[]): readonly string[] =>
+    match.length === 0 ? usual : match;
+  return {
+    ...resolved,
+    tls: {
+      ...resolved.tls,
+      securityLevel: level ?? smtp.tls?.securityLevel ?? 'dane',
+      ...(level === undefined ? {} : { policyMaps: [], perSite: [] }),
+      verifyCertMatch: matched(verifyCertMatch),
+      secureCertMatch: matched(secureCertMatch),
+      fingerprintCertMatch: matched(fingerprintCertMatch),
+    },
+  };
+}
+
+function readNexthop(options: ProbeOptions, { tls, tcpPort }: ResolvedSmtp): Nexthop {
+  const usual = tls.wrappermode && tcpPort === 'smtp' ? 465 : (portNumber(tcpPort) ?? 25);
+  const nexthop = parseNexthop(options.destination, options.port ?? usual);
+  if (options.port !== undefined && nexthop.port !== options.port) {
     throw new TlsError({
       code: 'INVALID_ARGUMENT',
       message: `the destination "${options.destination}" has another port than ${options.port}`,
       suggestion: 'give one of them',
     });
   }
-  return options.port ?? own ?? (smtp.tls.wrappermode ? 465 : 25);
+  return nexthop;
 }

@@ -3,7 +3,7 @@
  * has more, for people.
  */
 import type { DnsFailure } from '../dns/answer.js';
-import type { NativeClaims, PeerCertificate } from '../native.js';
+import type { PeerCertificate } from '../native.js';
 import type { PolicySource } from '../policy/policy.js';
 import { levelNumber, type TlsLevel } from '../tls/levels.js';
 import type { MatchInfo, TlsSnapshot, TlsStatus } from '../snapshot.js';
@@ -90,7 +90,8 @@ export interface ProbeResult extends ProbeRecord {
   readonly sts: ProbedSts | null;
   /** What the server sent, its own first. */
   readonly chain: readonly PeerCertificate[];
-  readonly claims: NativeClaims | null;
+  /** Why it is not believed, as a delivery logs it where that matters. */
+  readonly verification: readonly string[];
   /** The second connection's session; null where none was asked for, or there was none. */
   readonly resumption: Resumption | null;
   /** What a delivery would have logged: warnings, failures. */

@@ -13,7 +13,7 @@ export class ProbeSts {
     this.#sts = sts;
   }
 
-  /** For {@link PolicyResolver}. */
+  /** For {@link PolicyResolver}; what it asks twice is asked once. */
   async attributes(domain: string): Promise<string | null> {
     const found = await this.#sts.policyFor(domain);
     this.seen = seenOf(found);

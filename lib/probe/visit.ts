@@ -10,7 +10,6 @@ import type { TlsError } from '../errors.js';
 import { libraryProblems } from '../log/handshake.js';
 import type { Logger } from '../log/logger.js';
 import { noLogging } from '../log/loglevel.js';
-import { logNotices } from '../log/notices.js';
 import { logTrace } from '../log/trace.js';
 import type {
   NativeClaims,
@@ -19,13 +18,13 @@ import type {
   PeerCertificate,
   StartTlsProps,
 } from '../native.js';
+import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
-import type { TlsLevel } from '../tls/levels.js';
 import type { TlsSnapshot } from '../snapshot.js';
 
 export interface VisitProps {
   readonly peer: Peer;
-  readonly level: TlsLevel;
+  readonly policy: HostPolicy;
   readonly options: ResolvedSmtp;
   /** Null without TLS. */
   readonly context: NativeContext | null;
@@ -80,9 +79,11 @@ class Visit implements ConversationEvents {
         securityOptions: () => [],
       },
       conversation: this.#conversation,
-      level: props.level,
+      policy: props.policy,
+      plaintext: false,
       host: peer.host,
       credentials: null,
+      tlsrpt: null,
       done: (failure) => this.#settle(failure),
     });
   }
@@ -111,14 +112,12 @@ class Visit implements ConversationEvents {
   }
 
   secured(): void {
-    this.#tellNotices();
     this.#chain = this.#connection.peerChain();
     this.#claims = this.#connection.claims();
     this.#hello.secured();
   }
 
   notSecured(error: TlsError): void {
-    this.#tellNotices();
     this.#hello.notSecured(error);
   }
 
@@ -150,11 +149,6 @@ class Visit implements ConversationEvents {
 
   drained(): void {
     // nothing large is written
-  }
-
-  #tellNotices(): void {
-    const notices = this.#connection.takeNotices();
-    logNotices(this.#props.logger, notices, this.#conversation.namaddrport);
   }
 }
 

@@ -2,20 +2,21 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { NamedTable } from '../../lib/policy/find.js';
 import type { ProbeOptions } from '../../lib/probe/options.js';
 import { probe } from '../../lib/probe/probe.js';
 import { isSatisfied, type ProbeResult } from '../../lib/probe/result.js';
-import type { StsFailure, StsPolicy } from '../../lib/sts/index.js';
+import { MtaSts, type StsFailure, type StsPolicy } from '../../lib/sts/index.js';
 import {
   authority,
   type Certificate,
   certificate,
+  hostCertificate,
   issuedCertificate,
   serverCertificate,
   serverIssuer,
 } from '../helpers/certificates.js';
 import { opensslServer } from '../helpers/openssl-peer.js';
+import { found, PolicyServer, textPlain } from '../helpers/policy-server.js';
 import { type ProbeZone, zoneDns } from '../helpers/probe-dns.js';
 import { type ProbeDigests, probeLevels } from '../helpers/probe-levels.js';
 import { ehlo, hello, scriptedServer } from '../helpers/scripted-server.js';
@@ -311,7 +312,6 @@ describe('hosts', () => {
       ['[mx.example.com]', 'mx.example.com', 'secure'],
       [`[mx.example.com]:${port}`, 'mx.example.com', 'secure'],
       ['[127.0.0.1]', '127.0.0.1', null],
-      ['127.0.0.1', '127.0.0.1', null],
     ] as const) {
       expect(await probeOne({ port }, { destination, level: 'may' })).toMatchObject({
         ...{ destination, mx, mxSecurity: null, addressSecurity, outcome: 'ok' },
@@ -337,17 +337,12 @@ describe('hosts', () => {
 });
 
 describe('policies', () => {
-  const table = (value: string): readonly NamedTable[] => [
-    {
-      spec: 'inline:policy',
-      table: { lookup: async (key) => (key === 'example.com' ? value : undefined) },
-    },
-  ];
+  const table = (value: string): readonly string[] => [`inline:{ { example.com = ${value} } }`];
 
   test('a table decides, unless the level is the caller\u2019s', async () => {
     const port = await serverOf();
     const policyMaps = table('secure match=mx.example.com servername=sni.example.com');
-    const options = { policyMaps, smtp: trusting };
+    const options = { smtp: { tls: { ...trusting.tls, policyMaps } } };
     expect(await probeOne({ port }, options)).toMatchObject({
       ...{ source: 'table', requestedLevel: 'secure', status: 'Verified' },
       ...{ match: ['mx.example.com'], sni: 'sni.example.com' },
@@ -358,7 +353,7 @@ describe('policies', () => {
   });
 
   test('a table that is wrong skips the host', async () => {
-    const result = await probeOne({ port: 25 }, { policyMaps: table('sekure') });
+    const result = await probeOne({ port: 25 }, { smtp: { tls: { policyMaps: table('sekure') } } });
     expect(result).toMatchObject({
       ...{ outcome: 'skip', dsn: '4.7.5', reason: 'client TLS configuration problem' },
       ...{ requestedLevel: null, effectiveLevel: null, source: null },
@@ -405,6 +400,21 @@ describe('policies', () => {
     expect(result).toMatchObject({ requestedLevel: 'dane', ...want });
     expect(result.sts?.kind).toBe(policy?.kind ?? 'none');
     expect(isSatisfied(result)).toBe(satisfied);
+  });
+
+  test('a policy that is fetched over HTTPS is held to', async () => {
+    const certificateOfHost = hostCertificate('probe-sts', 'DNS:mta-sts.example.com');
+    const body = 'version: STSv1\nmode: enforce\nmx: mx.example.com\nmax_age: 86400\n';
+    const web = await PolicyServer.start(certificateOfHost, textPlain(body));
+    const { dns, ...props } = web.props;
+    const txt = async (name: string) => found(name, ['v=STSv1; id=1']);
+    const sts = new MtaSts({ ...props, dns: { ...dns, txt } });
+    const result = await probeOne({ port: await serverOf() }, { sts, smtp: trusting });
+    expect(web.requests).toEqual(['mta-sts.example.com: /.well-known/mta-sts.txt']);
+    expect(result).toMatchObject({
+      ...{ source: 'sts', effectiveLevel: 'secure', status: 'Verified', match: ['mx.example.com'] },
+      sts: { kind: 'policy', text: 'enforce', mx: ['mx.example.com'], maxAge: 86_400 },
+    });
   });
 
   test('MTA-STS is not asked where DANE or the level decides', async () => {
@@ -596,13 +606,16 @@ describe('options that are wrong', () => {
     ['a destination', { destination: 'a b' }, 'INVALID_ARGUMENT'],
     ['an empty destination', { destination: '' }, 'INVALID_ARGUMENT'],
     ['a port', { destination: 'example.com:70000' }, 'INVALID_ARGUMENT'],
+    ['an address without brackets', { destination: '127.0.0.1' }, 'INVALID_ARGUMENT'],
+    ['a table', { smtp: { tls: { policyMaps: ['hash:x'] } } }, 'LOOKUP_TABLE'],
     ['two ports', { destination: 'example.com:587', port: 25 }, 'INVALID_ARGUMENT'],
     ['CAs', { smtp: { tls: { CAfile: '/nowhere/ca.pem' } } }, 'CA_LOAD'],
     ['a key', { smtp: { tls: { chainFiles: ['/nowhere/key.pem'] } } }, 'CHAIN_FILE'],
     ['an option', { smtp: { tls: { cafile: 'x' } as object } }, 'UNKNOWN_OPTION'],
   ])('%s', async (_, options, code) => {
-    await expect(
-      probe({ destination: '[127.0.0.1]', dns, level: 'may', ...options }),
-    ).rejects.toMatchObject({ name: 'TlsError', code });
+    await expect(probe({ destination: '[127.0.0.1]', dns, ...options })).rejects.toMatchObject({
+      name: 'TlsError',
+      code,
+    });
   });
 });

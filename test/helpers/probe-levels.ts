@@ -7,7 +7,7 @@ export interface ProbeDigests {
   readonly key: string;
 }
 
-export type LevelOptions = Pick<ProbeOptions, 'level' | 'match' | 'settings' | 'smtp'>;
+export type LevelOptions = Pick<ProbeOptions, 'level' | 'match' | 'smtp'>;
 
 const rpk = { smtp: { tls: { enableRpk: true } } };
 
@@ -25,8 +25,46 @@ export const probeLevels: Readonly<Record<string, (digests: ProbeDigests) => Lev
   dane: () => ({ level: 'dane' }),
   'dane+rpk': () => ({ level: 'dane', ...rpk }),
   'dane-only': () => ({ level: 'dane-only' }),
-  'dane-insecure-mx-may': () => ({ level: 'dane', settings: { daneInsecureMxPolicy: 'may' } }),
-  'dane-force-tlsa': () => ({ level: 'dane', settings: { forceInsecureHostTlsaLookup: true } }),
+  'dane-insecure-mx-may': () => ({
+    level: 'dane',
+    smtp: { tls: { daneInsecureMxPolicy: 'may' } },
+  }),
+  'dane-force-tlsa': () => ({
+    level: 'dane',
+    smtp: { tls: { forceInsecureHostTlsaLookup: true } },
+  }),
   verify: () => ({ level: 'verify' }),
   secure: () => ({ level: 'secure' }),
+};
+
+/** The same on the command line of `mxtls probe`; MATCH follows the destination. */
+export const probeArguments: Readonly<
+  Record<
+    string,
+    (digests: ProbeDigests) => {
+      readonly options: readonly string[];
+      readonly match: readonly string[];
+    }
+  >
+> = {
+  may: () => ({ options: ['-l', 'may'], match: [] }),
+  'may+rpk': () => ({ options: ['-l', 'may', '--rpk'], match: [] }),
+  encrypt: () => ({ options: ['-l', 'encrypt'], match: [] }),
+  'fingerprint-cert': ({ cert }) => ({ options: ['-l', 'fingerprint'], match: [cert] }),
+  'fingerprint-key': ({ key }) => ({ options: ['-l', 'fingerprint'], match: [key] }),
+  'fingerprint-key+rpk': ({ key }) => ({ options: ['-l', 'fingerprint', '--rpk'], match: [key] }),
+  'fingerprint-bad': () => ({ options: ['-l', 'fingerprint'], match: [unrelated] }),
+  dane: () => ({ options: ['-l', 'dane'], match: [] }),
+  'dane+rpk': () => ({ options: ['-l', 'dane', '--rpk'], match: [] }),
+  'dane-only': () => ({ options: ['-l', 'dane-only'], match: [] }),
+  'dane-insecure-mx-may': () => ({
+    options: ['-l', 'dane', '-o', 'smtp_tls_dane_insecure_mx_policy=may'],
+    match: [],
+  }),
+  'dane-force-tlsa': () => ({
+    options: ['-l', 'dane', '-o', 'smtp_tls_force_insecure_host_tlsa_lookup=yes'],
+    match: [],
+  }),
+  verify: () => ({ options: ['-l', 'verify'], match: [] }),
+  secure: () => ({ options: ['-l', 'secure'], match: [] }),
 };
