@@ -173,16 +173,14 @@ export class PolicyResolver {
       return policy;
     }
     const loadable = records.filter((record) => isLoadable(record, this.#digests));
-    // Without a loadable record dane and halfdane come to encrypt, where the setting counts.
-    const yields = loadable.length === 0 && level !== 'dane-only';
-    const setting = chosen.table.enableRpk ?? this.#props.settings.enableRpk;
     return {
       ...policy,
       sni: base,
       match: names,
       tlsa: records,
       tlsaBase: base,
-      enableRpk: yields ? setting : allMatchRawKeys(loadable),
+      // Without a single one, too, as Postfix has it: smtp_tls_enable_rpk does not count at these levels.
+      enableRpk: allMatchRawKeys(loadable),
       policyType: 'tlsa',
       policyDomain: base,
       policyStrings: records.map(tlsaText),
