@@ -14,6 +14,7 @@ import {
   findHosts,
 } from '../dns/destination.js';
 import type { Random } from '../dns/random.js';
+import type { Logger } from '../log/logger.js';
 import type { PolicyFacts } from '../policy/policy.js';
 import type { Peer } from './conversation.js';
 import type { Failure } from './failure.js';
@@ -33,6 +34,7 @@ export interface HostFinderProps {
   readonly lookup: HostLookup | undefined;
   readonly refusedNetworks: readonly string[] | undefined;
   readonly random: Random | undefined;
+  readonly logger: Pick<Logger, 'warn'>;
 }
 
 export class HostFinder {
@@ -40,12 +42,14 @@ export class HostFinder {
   readonly #sources: DnsLookup;
   readonly #native: boolean;
   readonly #find: FindHostsOptions;
+  readonly #logger: Pick<Logger, 'warn'>;
 
   /** @throws TlsError `INVALID_ARGUMENT`: `refusedNetworks` has something that is no network */
   constructor(props: HostFinderProps) {
     const { options, dns, lookup, refusedNetworks } = props;
     refuseNetworks(refusedNetworks ?? []); // a mistake in it is the caller's, not a delivery's
     this.#options = options;
+    this.#logger = props.logger;
     this.#native = usesNative(options) && lookup === undefined;
     const useDns = lookup === undefined && usesDns(options);
     const native = lookup ?? (this.#native ? systemLookup : null);
@@ -61,6 +65,9 @@ export class HostFinder {
       ? await findHosts(this.#sources, nexthop.name, { ...this.#find, ignoreMxLookupError })
       : await findHost(this.#sources, nexthop.name, this.#find);
     if (found.kind === 'problem') {
+      if (found.warning !== null) {
+        this.#logger.warn(found.warning);
+      }
       return this.#failure(nexthop, found);
     }
     return found.hosts.map((host) => this.#target(nexthop, found, host, withMx));
