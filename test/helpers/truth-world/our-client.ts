@@ -14,8 +14,12 @@ export class OurClient {
   readonly #world: TruthWorld;
   readonly #smtps = new Map<string, Smtp>();
 
-  constructor(world: TruthWorld) {
+  readonly #enableRpk: boolean;
+
+  /** As the recording was made, but for `enableRpk`. */
+  constructor(world: TruthWorld, enableRpk = true) {
     this.#world = world;
+    this.#enableRpk = enableRpk;
   }
 
   /** One message, as if it had just come. */
@@ -44,9 +48,10 @@ export class OurClient {
   }
 
   #smtp(level: string): Smtp {
+    const settings = ourOptions(this.#world, level as ClientSecurityLevel, this.lines);
     const smtp =
       this.#smtps.get(level) ??
-      new Smtp(ourOptions(this.#world, level as ClientSecurityLevel, this.lines));
+      new Smtp({ ...settings, tls: { ...settings.tls, enableRpk: this.#enableRpk } });
     this.#smtps.set(level, smtp);
     return smtp;
   }
@@ -67,7 +72,6 @@ function ourOptions(
     tls: {
       securityLevel,
       loglevel: 1,
-      enableRpk: true,
       chainFiles: [certificates.of('client').chainFile],
       CAfile: certificates.of('lab-root').certFile,
     },

@@ -1,5 +1,4 @@
 /** Debian 13's smtp(8) in the world of the recorded cases: one message to all destinations at all levels. */
-import type { Lines } from '../lines.js';
 import { Postfix } from '../postfix.js';
 import type { SmtpRow } from './cases.js';
 import { undotted } from './records.js';
@@ -17,6 +16,12 @@ export interface PostfixDelivery {
   readonly summary: string | null;
 }
 
+export interface PostfixDeliveries {
+  readonly deliveries: ReadonlyMap<unknown, PostfixDelivery>;
+  /** What smtp(8) logged, by level. */
+  readonly log: ReadonlyMap<string, readonly string[]>;
+}
+
 type Destination = Pick<SmtpRow, 'case' | 'level'>;
 
 export class PostfixClient {
@@ -28,10 +33,11 @@ export class PostfixClient {
     this.#world = world;
   }
 
-  /** As the recording was made, for these destinations. */
+  /** As the recording was made, but for `enableRpk`, for these destinations. */
   static async start(
     world: TruthWorld,
     destinations: readonly Destination[],
+    enableRpk = true,
   ): Promise<PostfixClient> {
     const levels = new Set(destinations.map(({ level }) => level));
     const transports = [...levels].map((level) => [
@@ -48,7 +54,7 @@ export class PostfixClient {
       nameserver: world.addressAtPort53,
       transports: Object.fromEntries(transports),
       transport: Object.fromEntries(routes),
-      main,
+      main: { ...main, smtp_tls_enable_rpk: enableRpk ? 'yes' : 'no' },
       files: {
         'client.pem': world.certificates.of('client').chainFile,
         'lab.pem': world.certificates.of('lab-root').certFile,
@@ -57,15 +63,8 @@ export class PostfixClient {
     return new PostfixClient(postfix, world);
   }
 
-  get lines(): Lines {
-    return this.#postfix.lines;
-  }
-
   /** Sends one message to all of them. */
-  async deliver(
-    destinations: readonly Destination[],
-    message: string,
-  ): Promise<ReadonlyMap<Destination, PostfixDelivery>> {
+  async deliver(destinations: readonly Destination[], message: string): Promise<PostfixDeliveries> {
     const recipients = destinations.map((destination) => recipientOf(this.#world, destination));
     this.#postfix.submit('a@client.example', recipients, message);
     const { lines } = this.#postfix;
@@ -73,12 +72,16 @@ export class PostfixClient {
       await lines.line(new RegExp(`: to=<${recipient}>`));
     }
     const deliveries = readDeliveries(lines.all);
-    return new Map(
-      destinations.flatMap((destination, i) => {
-        const delivery = deliveries.get(recipients[i] ?? '');
-        return delivery === undefined ? [] : [[destination, delivery] as const];
-      }),
-    );
+    const byDestination = destinations.flatMap((destination, i) => {
+      const delivery = deliveries.get(recipients[i] ?? '');
+      return delivery === undefined ? [] : [[destination, delivery] as const];
+    });
+    const log = new Map<string, string[]>();
+    for (const line of lines.all) {
+      const [, level = '', text = ''] = /^postfix\/([\w-]+)\/smtp\[\d+\]: (.*)$/.exec(line) ?? [];
+      log.set(level, [...(log.get(level) ?? []), text]);
+    }
+    return { deliveries: new Map(byDestination), log };
   }
 
   stop(): Promise<void> {
@@ -92,7 +95,6 @@ const main = {
   minimal_backoff_time: '4000s',
   default_process_limit: '10',
   smtp_connection_cache_on_demand: 'no',
-  smtp_tls_enable_rpk: 'yes',
   smtp_tls_chain_files: '$config_directory/client.pem',
   smtp_tls_CAfile: '$config_directory/lab.pem',
   // The groups of OpenSSL, post-quantum ones among them.
