@@ -299,8 +299,8 @@ export interface NativeConnection {
   /** Null without a certificate. */
   claims(): NativeClaims | null;
   /**
-   * The certificates that the peer sent, its own first; made when asked for. Empty with a raw public key, in plaintext,
-   * and on a resumed session of TLS 1.3.
+   * The certificates that the peer sent, its own first; made when asked for. Empty with a raw public key and in
+   * plaintext; a resumed session has the peer's own only.
    */
   peerChain(): readonly PeerCertificate[];
   /** What was traced since the last call, whole lines; null: nothing. When the connection has gone, too. */

@@ -7,7 +7,7 @@
  *
  * Reads a connection and its SSL, owns nothing, and cannot fail: what cannot be had (for lack of
  * memory, or because the library does not know the algorithm) stays empty. A raw public key (RFC
- * 7250) is no certificate; a resumed session has at most the peer's own, and in TLS 1.3 not that.
+ * 7250) is no certificate; a session that was resumed from its bytes has the peer's own only.
  */
 #include <string.h>
 

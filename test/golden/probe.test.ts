@@ -26,7 +26,6 @@ test.each(names)('probe %s', (name) => {
 test.each(names)('colours change nothing else: %s', (name) => {
   const { results, ...props } = caseOf(name);
   const painted = probeText(results, { ...props, colors: true });
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are
   expect(painted.replaceAll(/\u001b\[\d+m/g, '')).toBe(
     probeText(results, { ...props, colors: false }),
   );
