@@ -49,6 +49,12 @@ export interface DeliveryResult {
   readonly tls: TlsSnapshot | null;
 }
 
+/** What came of one connection; no session where none could be tried. */
+interface Tried {
+  readonly failure: Failure | null;
+  readonly session: Session | null;
+}
+
 export class Delivery {
   readonly #props: DeliveryProps;
   readonly #arrival: number;
@@ -160,26 +166,43 @@ export class Delivery {
     return found !== null || domain === host ? found : lookupCredentials(domain, credentials);
   }
 
-  /** One address; at level `may` perhaps a second time, in plaintext. */
-  async #tryAddress(server: SessionProps): Promise<Failure | null> {
+  /** One address; with smaller ClientHellos where the usual one is too large, and at level `may` perhaps in plaintext. */
+  async #tryAddress(server: Omit<SessionProps, 'hello'>): Promise<void> {
+    const { hellos } = this.#props.service;
+    let tried: Tried = { failure: null, session: null };
+    for (const hello of hellos.kindsFor(server)) {
+      tried = await this.#trySession({ ...server, hello });
+      if (tried.session?.choked !== true) {
+        break;
+      }
+    }
+    const { session, failure } = tried;
+    if (session === null) {
+      return;
+    }
+    if (session.choked || session.tls !== null) {
+      hellos.learn(server, session.choked ? null : session.props.hello);
+    }
+    if (failure !== null && this.#mayFallBack(failure, session)) {
+      const plain = this.#connect({ ...session.props, plaintext: true, report: null });
+      await (plain === null ? plain : this.#attempt(plain));
+    }
+  }
+
+  async #trySession(server: SessionProps): Promise<Tried> {
     const session = this.#connect(server);
-    if (!(session instanceof Session)) {
-      return session;
+    if (session === null) {
+      return { failure: null, session };
     }
     const kept = session.uses > 0;
     const failure = await this.#attempt(session);
-    if (kept && failure?.kind === 'interrupted' && !this.#finished) {
-      return this.#tryAddress(server); // it broke while it was kept, perhaps for no other reason
-    }
-    if (failure === null || !this.#mayFallBack(failure, session)) {
-      return failure;
-    }
-    const plain = this.#connect({ ...server, plaintext: true, report: null });
-    return plain instanceof Session ? this.#attempt(plain) : plain;
+    return kept && failure?.kind === 'interrupted' && !this.#finished
+      ? this.#trySession(server) // it broke while it was kept, perhaps for no other reason
+      : { failure, session };
   }
 
-  /** A connection of an earlier message, or a new one. */
-  #connect(server: SessionProps): Session | Failure {
+  /** A connection of an earlier message, or a new one; null where that cannot even be tried, which the outcomes tell. */
+  #connect(server: SessionProps): Session | null {
     const { service, pool } = this.#props;
     const kept = server.plaintext ? null : pool.take(server);
     if (kept !== null) {
@@ -194,7 +217,7 @@ export class Delivery {
       }
       const failure = deferred('connect', '4.4.1', error.message);
       this.#outcomes.setAll(failure, server.policy.level, null);
-      return failure;
+      return null;
     }
   }
 
