@@ -141,8 +141,8 @@ test('an address literal needs no next hop', async () => {
   const rows = JSON.parse(stdout) as { readonly recipient: string; readonly reply: string }[];
   expect(rows.map(({ recipient }) => recipient)).toEqual([
     'b@[127.0.0.1]',
-    'd@[127.0.0.1]',
     'c@[IPv6:::1]',
+    'd@[127.0.0.1]',
   ]);
 });
 
