@@ -17,7 +17,7 @@ import type { DeliveryService } from './service.js';
 import { noteTested, reportCertificate, reportUnauthenticated, reportUnusable } from './tlsrpt.js';
 
 export interface SessionLogProps {
-  readonly service: DeliveryService;
+  readonly service: Pick<DeliveryService, 'options' | 'logger' | 'logFlags'>;
   readonly conversation: Conversation;
   readonly policy: HostPolicy;
   /** Name of the server. */

@@ -2,10 +2,11 @@
 import { peerTlsProps } from '../delivery/peer.js';
 import { credentialLines } from '../log/credential.js';
 import { noLogging, parseLoglevel, withUntrusted } from '../log/loglevel.js';
-import type { NativeContext, StartTlsProps } from '../native.js';
+import type { StartTlsProps } from '../native.js';
 import { type HostPolicy, isProblem } from '../policy/policy.js';
-import { createClientContext } from '../tls/contexts.js';
+import type { HelloKind } from '../tls/hello-groups.js';
 import { usesTls } from '../tls/levels.js';
+import { ProbeContexts } from './contexts.js';
 import { type Decided, Decider, type DeciderProps } from './decide.js';
 import type { FoundHost } from './hosts.js';
 import { judge, whyLess } from './judge.js';
@@ -25,25 +26,32 @@ export interface ProbedHost {
 
 type Peer = VisitProps['peer'];
 
+interface Visited {
+  readonly visited: VisitResult;
+  /** The ClientHello of the last visit. */
+  readonly hello: HelloKind;
+}
+
+const smaller = {
+  'no-share': 'once more with a smaller ClientHello: X25519MLKEM768 without a share',
+  classical: 'once more without X25519MLKEM768',
+} as const;
+
 export class HostProbe {
   readonly #props: HostProbeProps;
   readonly #decider: Decider;
-  /** Null where no host can need one. */
-  readonly #context: NativeContext | null;
+  readonly #contexts: ProbeContexts;
 
   /** @throws TlsError `CHAIN_*`, `CA_LOAD`, `BAD_*`, `INVALID_PARAMETER` */
   constructor(props: HostProbeProps) {
     const { options, smtp, tables, notes } = props;
     this.#props = props;
     this.#decider = new Decider(props);
-    const needed =
-      tables.policyMaps !== null || tables.perSite.length > 0 || usesTls(smtp.tls.securityLevel);
     const warn = (text: string): void => {
       notes.push(text);
     };
-    this.#context = needed
-      ? createClientContext(smtp.tls, { warn, keyLogFile: options.keyLogFile })
-      : null;
+    const { keyLogFile } = options;
+    this.#contexts = new ProbeContexts({ smtp, tables, keyLogFile, warn });
   }
 
   async run(host: FoundHost): Promise<ProbedHost> {
@@ -75,7 +83,7 @@ export class HostProbe {
     const address = options.connect?.address ?? known.address ?? '';
     const peer = { host: known.mx ?? '', address, port: options.connect?.port ?? nexthop.port };
     const notes = [...known.notes];
-    const visited = await visit(this.#visitProps(peer, policy, notes));
+    const { visited, hello } = await this.#visit(peer, policy, notes);
     const judged = judge(policy, visited);
     const { settings } = this.#decider;
     const namaddr = `${peer.host}[${address}]:${peer.port}`;
@@ -96,21 +104,44 @@ export class HostProbe {
       matched: visited.tls?.matched ?? null,
       chain: visited.chain,
       verification,
-      resumption: await this.#again(peer, policy, visited),
+      resumption: await this.#again(peer, policy, visited, hello),
       notes: notes.filter((note) => !verification.includes(note)),
     };
     return { result, answered: visited.connected };
   }
 
+  /** With smaller ClientHellos, as a delivery, where a server breaks off without a word. */
+  async #visit(peer: Peer, policy: HostPolicy, notes: string[]): Promise<Visited> {
+    let hello: HelloKind = 'usual';
+    let visited = await visit(this.#visitProps(peer, policy, notes, hello));
+    for (const kind of this.#contexts.kinds) {
+      if (!visited.choked) {
+        break;
+      }
+      if (kind !== 'usual') {
+        hello = kind;
+        notes.push(`the handshake broke off without a word; ${smaller[kind]}`);
+        visited = await visit(this.#visitProps(peer, policy, notes, hello));
+      }
+    }
+    return { visited, hello };
+  }
+
   /** The same once more, with the session of the first visit. */
-  async #again(peer: Peer, policy: HostPolicy, first: VisitResult): Promise<Resumption | null> {
+  async #again(
+    peer: Peer,
+    policy: HostPolicy,
+    first: VisitResult,
+    hello: HelloKind,
+  ): Promise<Resumption | null> {
     if (this.#props.options.reconnect !== true || first.tls === null) {
       return null;
     }
     if (first.session === null) {
       return { kind: 'unavailable', tls: null, reason: 'there is no session to resume' };
     }
-    const { tls, failure } = await visit(this.#visitProps(peer, policy, [], first.session));
+    const props = this.#visitProps(peer, policy, [], hello, first.session);
+    const { tls, failure } = await visit(props);
     return tls === null
       ? { kind: 'unavailable', tls, reason: failure?.text ?? null }
       : { kind: tls.resumed ? 'resumed' : 'declined', tls, reason: null };
@@ -121,14 +152,17 @@ export class HostProbe {
     peer: Peer,
     policy: HostPolicy,
     notes: string[],
+    hello: HelloKind,
     session: Buffer | null = null,
   ): VisitProps {
     const note = (text: string): void => {
       notes.push(text);
     };
+    const withTls = usesTls(policy.level);
     return {
-      ...{ peer, policy, options: this.#props.smtp, context: this.#context },
-      tls: usesTls(policy.level) ? this.#tlsProps(policy, note, session) : null,
+      ...{ peer, policy, options: this.#props.smtp },
+      context: withTls ? this.#contexts.of(hello) : null,
+      tls: withTls ? this.#tlsProps(policy, note, session) : null,
       logger: { info: note, warn: note, error: note },
     };
   }

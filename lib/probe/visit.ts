@@ -45,6 +45,8 @@ export interface VisitResult {
   readonly connected: boolean;
   /** It offers STARTTLS; after a handshake: no longer. */
   readonly starttls: boolean;
+  /** It broke the handshake off without a word. */
+  readonly choked: boolean;
 }
 
 /** Never rejects for what a server does. @throws TlsError `CONNECT_FAILED` when connecting is not even possible */
@@ -74,13 +76,14 @@ class Visit implements ConversationEvents {
         options,
         logger: props.logger,
         logFlags: noLogging,
-        context: props.context,
+        contextFor: () => props.context,
         tlsProps: () => props.tls,
         securityOptions: () => [],
       },
       conversation: this.#conversation,
       policy: props.policy,
       plaintext: false,
+      hello: 'usual', // the context is the one for the kind
       host: peer.host,
       credentials: null,
       tlsrpt: null,
@@ -103,6 +106,7 @@ class Visit implements ConversationEvents {
       session,
       connected: this.#connected,
       starttls: this.#hello.features.starttls,
+      choked: this.#hello.choked,
     });
   }
 

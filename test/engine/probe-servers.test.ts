@@ -5,6 +5,7 @@ import { probe } from '../../lib/probe/probe.js';
 import { isSatisfied, type ProbeResult } from '../../lib/probe/result.js';
 import { MtaSts, type StsFailure, type StsPolicy } from '../../lib/sts/index.js';
 import { certificate, hostCertificate, issuedCertificate } from '../helpers/certificates.js';
+import { helloFilter } from '../helpers/hello-filter.js';
 import { opensslServer } from '../helpers/openssl-peer.js';
 import { found, PolicyServer, textPlain } from '../helpers/policy-server.js';
 import { zoneDns } from '../helpers/probe-dns.js';
@@ -264,6 +265,27 @@ describe('servers that do not keep up', () => {
       ...{ outcome: 'defer', dsn: '4.4.2', status: 'Untrusted', tls: { protocol: 'TLSv1.3' } },
       reason: expect.stringMatching(/^lost connection with .* while performing the EHLO handshake/),
     });
+  });
+
+  test('a server that chokes on a large ClientHello gets a smaller one, as from a delivery', async () => {
+    const behind = await startSmtpd({
+      tls: { securityLevel: 'may', chainFiles: [issued.chainFile], eecdhAutoCurves: ['X25519'] },
+    });
+    const filter = await helloFilter(behind.port, 1024);
+    const result = await probeOne({ port: filter.port }, { level: 'may', reconnect: true });
+    expect(result).toMatchObject({ outcome: 'ok', resumption: { kind: 'resumed' } });
+    expect(result.tls?.group).toMatch(/^x25519$/i);
+    expect(result.notes).toContain(
+      'the handshake broke off without a word; once more with a smaller ClientHello: X25519MLKEM768 without a share',
+    );
+    expect(filter.hellos.map((size) => size > 1024)).toEqual([true, false, false]);
+  });
+
+  test('one that breaks every handshake is tried with each', async () => {
+    const filter = await helloFilter(await serverOf(), 10);
+    const result = await probeOne({ port: filter.port }, { level: 'encrypt' });
+    expect(result).toMatchObject({ outcome: 'defer', dsn: '4.7.5', tls: null });
+    expect(filter.connections).toBe(3);
   });
 
   test('lines that are no replies are noted', async () => {
