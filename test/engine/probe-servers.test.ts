@@ -288,6 +288,16 @@ describe('servers that do not keep up', () => {
     expect(filter.connections).toBe(3);
   });
 
+  test('smtp_tls_loglevel adds what a delivery would log', async () => {
+    const smtp = { tls: { ...trusting.tls, loglevel: 'summary, certmatch' } };
+    const { notes } = await probeOne({ port: await serverOf() }, { level: 'verify', smtp });
+    expect(notes).toEqual([
+      expect.stringMatching(/: matched peername: mx\.example\.com$/),
+      expect.stringMatching(/: subject_CN=mail\.example\.com, issuer=Intermediate 1, cert /),
+      expect.stringMatching(/^Verified TLS connection established to mx\.example\.com/),
+    ]);
+  });
+
   test('lines that are no replies are noted', async () => {
     const { port } = await scriptedServer(async (peer) => {
       peer.say('\u0007what?\r\n220 peer.example ESMTP\r\n');
