@@ -211,3 +211,12 @@ export {
   type TlsrptSink,
   type TlsrptSubmitter,
 } from './tlsrpt/index.js';
+export {
+  closeListeningSockets,
+  type ListeningPlace,
+  type ListeningSocket,
+  openListeningSockets,
+} from './workers/listening-socket.js';
+export { Membership } from './workers/membership.js';
+export { Supervisor, type SupervisorProps } from './workers/supervisor.js';
+export type { Worker } from './workers/worker.js';

@@ -287,7 +287,8 @@ export interface NativeConnection {
   readonly bytesWritten: number;
 }
 
-export interface ListenProps {
+/** Where a listening socket is to be. */
+export interface ListenSocketProps {
   /** IP literal; null with `path` or `fd`. */
   readonly host: string | null;
   readonly port: number;
@@ -298,6 +299,9 @@ export interface ListenProps {
   readonly backlog: number;
   readonly reusePort: boolean;
   readonly ipv6Only: boolean;
+}
+
+export interface ListenProps extends ListenSocketProps {
   /** Wrappermode: handshake first. */
   readonly context: NativeContext | null;
   readonly tls: StartTlsProps | null;
@@ -355,6 +359,12 @@ export interface NativeAddon {
   /** Room for so many names with chains and as many without. */
   createSniCache(limit: number): NativeSniCache;
   listen(props: ListenProps): NativeListener;
+  /** A listening socket for other processes: the descriptor is the caller's to close. */
+  openListening(props: ListenSocketProps): {
+    readonly fd: number;
+    readonly address: string;
+    readonly port: number;
+  };
   connect(props: ConnectProps): NativeConnection;
   /** Takes a duplicate of a connected socket's descriptor. */
   adopt(fd: number): NativeConnection;
