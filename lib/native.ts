@@ -279,6 +279,12 @@ export interface NativeConnection {
   claims(): NativeClaims | null;
   /** What was traced since the last call, whole lines; null: nothing. When the connection has gone, too. */
   takeTrace(): string | null;
+  /** True: descriptors that come along with what is read in plaintext are kept (a UNIX socket, SCM_RIGHTS). */
+  receiveDescriptors(wanted: boolean): void;
+  /** The first that has come, once, to be closed by the caller; -1: none. One that nobody takes goes with the connection. */
+  takeDescriptor(): number;
+  /** Sends bytes with a duplicate of a descriptor over a UNIX socket, at once: all of them, or an error. */
+  sendDescriptor(fd: number, data: Uint8Array): void;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
   setTimeout(ms: number): void;
   /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */
