@@ -3,6 +3,7 @@
  */
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 
 #include <dirent.h>
 #include <fcntl.h>
