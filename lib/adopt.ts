@@ -20,6 +20,16 @@ import { refuseLeftover, type Role } from './start-tls.js';
  * @throws TlsError `INVALID_STATE`: not connected, or a write is pending; `EARLY_PLAINTEXT`
  */
 export function adoptSocket(socket: Socket, role: Role): Connection {
+  return takeSocket(socket, role, (fd) => new Connection(addon.adopt(fd), role));
+}
+
+/**
+ * Takes a socket away from node: `take` gets the descriptor, of which it makes a duplicate, and then the socket is
+ * destroyed. By the rule above for bytes that were read.
+ *
+ * @throws TlsError `INVALID_STATE`, `EARLY_PLAINTEXT`, and what `take` throws
+ */
+export function takeSocket<Taken>(socket: Socket, role: Role, take: (fd: number) => Taken): Taken {
   const fd = descriptor(socket);
   if (socket.destroyed || socket.connecting || socket.writableEnded || fd < 0) {
     throw new TlsError({ code: 'INVALID_STATE', message: 'the socket is not connected' });
@@ -35,7 +45,7 @@ export function adoptSocket(socket: Socket, role: Role): Connection {
   socket.pause();
   try {
     refuseLeftover(role, { buffered: socket.readableLength, clear: () => drain(socket) });
-    return new Connection(addon.adopt(fd), role);
+    return take(fd);
   } finally {
     socket.destroy();
   }

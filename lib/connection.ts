@@ -137,6 +137,21 @@ export class Connection extends Duplex {
     return this.#native.takeTrace();
   }
 
+  /** Sends bytes with a duplicate of a descriptor, at once, over a UNIX socket in plaintext. @throws TlsError */
+  sendDescriptor(fd: number, data: Uint8Array): void {
+    this.#native.sendDescriptor(fd, data);
+  }
+
+  /** Whether descriptors that come along with what is read are kept, to be taken. */
+  receiveDescriptors(wanted: boolean): void {
+    this.#native.receiveDescriptors(wanted);
+  }
+
+  /** The first descriptor that has come, once; it is the caller's to close. -1: none. */
+  takeDescriptor(): number {
+    return this.#native.takeDescriptor();
+  }
+
   /** Milliseconds without progress until `timeout` is emitted, once; 0 disarms. */
   setTimeout(ms: number): this {
     this.#native.setTimeout(ms);

@@ -227,3 +227,19 @@ export {
   type TlsrptSink,
   type TlsrptSubmitter,
 } from './tlsrpt/index.js';
+export {
+  closeListeningSockets,
+  type ListeningPlace,
+  type ListeningSocket,
+  openListeningSockets,
+} from './workers/listening-socket.js';
+export { Membership } from './workers/membership.js';
+export { Supervisor, type SupervisorProps } from './workers/supervisor.js';
+export type { Worker } from './workers/worker.js';
+export type {
+  ClientRequest,
+  KeepRequest,
+  ServerRequest,
+} from './tlsproxy/message.js';
+export { Tlsproxy, type TlsproxyOptions } from './tlsproxy/proxy.js';
+export { keepProxied, type ProxiedSession, takeProxied, tlsByProxy } from './tlsproxy/requester.js';

@@ -305,6 +305,12 @@ export interface NativeConnection {
   peerChain(): readonly PeerCertificate[];
   /** What was traced since the last call, whole lines; null: nothing. When the connection has gone, too. */
   takeTrace(): string | null;
+  /** True: descriptors that come along with what is read in plaintext are kept (a UNIX socket, SCM_RIGHTS). */
+  receiveDescriptors(wanted: boolean): void;
+  /** The first that has come, once, to be closed by the caller; -1: none. One that nobody takes goes with the connection. */
+  takeDescriptor(): number;
+  /** Sends bytes with a duplicate of a descriptor over a UNIX socket, at once: all of them, or an error. */
+  sendDescriptor(fd: number, data: Uint8Array): void;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */
   setTimeout(ms: number): void;
   /** Whole budget in milliseconds until `onTimeout`; each byte moved adds 1000/minDataRate ms (0: none), never past `ms` from now; `ms` 0 disarms. */
@@ -313,7 +319,8 @@ export interface NativeConnection {
   readonly bytesWritten: number;
 }
 
-export interface ListenProps {
+/** Where a listening socket is to be. */
+export interface ListenSocketProps {
   /** IP literal; null with `path` or `fd`. */
   readonly host: string | null;
   readonly port: number;
@@ -324,6 +331,9 @@ export interface ListenProps {
   readonly backlog: number;
   readonly reusePort: boolean;
   readonly ipv6Only: boolean;
+}
+
+export interface ListenProps extends ListenSocketProps {
   /** Wrappermode: handshake first. */
   readonly context: NativeContext | null;
   readonly tls: StartTlsProps | null;
@@ -381,6 +391,12 @@ export interface NativeAddon {
   /** Room for so many names with chains and as many without. */
   createSniCache(limit: number): NativeSniCache;
   listen(props: ListenProps): NativeListener;
+  /** A listening socket for other processes: the descriptor is the caller's to close. */
+  openListening(props: ListenSocketProps): {
+    readonly fd: number;
+    readonly address: string;
+    readonly port: number;
+  };
   connect(props: ConnectProps): NativeConnection;
   /** Takes a duplicate of a connected socket's descriptor. */
   adopt(fd: number): NativeConnection;

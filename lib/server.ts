@@ -248,6 +248,18 @@ export class Smtpd {
         session.shutdown();
       }
     }
+    await this.#lastGone();
+  }
+
+  /** Stops listening, and lets the sessions come to their own end. Resolves when the last client has gone. */
+  async retire(): Promise<void> {
+    for (const listener of [...this.#listeners]) {
+      listener.close();
+    }
+    await this.#lastGone();
+  }
+
+  async #lastGone(): Promise<void> {
     if (this.#sessions.size > 0) {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     }

@@ -48,6 +48,7 @@
     X(IO, ACCEPT_FAILED, "cannot accept connections")                                              \
     X(IO, READ_FAILED, "reading failed")                                                           \
     X(IO, WRITE_FAILED, "writing failed")                                                          \
+    X(IO, TLSPROXY_REFUSED, "the tlsproxy has made no session") /*lib*/                            \
     /* timeout */                                                                                  \
     X(TIMEOUT, CONNECT_TIMEOUT, "connecting took too long")                                        \
     X(TIMEOUT, HANDSHAKE_TIMEOUT, "the TLS handshake took too long")                               \
@@ -61,7 +62,8 @@
     X(PROTOCOL, TLS_HANDSHAKE, "the TLS handshake failed")                                         \
     X(PROTOCOL, TLS_PROTOCOL, "the peer broke the TLS protocol")                                   \
     X(PROTOCOL, EARLY_PLAINTEXT, "the peer sent plaintext ahead of the TLS handshake")             \
-    X(PROTOCOL, SMTP_PROTOCOL, "the peer broke the SMTP protocol") /*lib*/                         \
+    X(PROTOCOL, SMTP_PROTOCOL, "the peer broke the SMTP protocol")         /*lib*/                 \
+    X(PROTOCOL, TLSPROXY_PROTOCOL, "the peer broke the tlsproxy protocol") /*lib*/                 \
     /* internal: not the peer, not the operator */                                                 \
     X(INTERNAL, OUT_OF_MEMORY, "out of memory")                                                    \
     X(INTERNAL, OPENSSL, "an OpenSSL call failed unexpectedly")                                    \

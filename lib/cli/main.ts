@@ -9,6 +9,7 @@ import { probeCommand } from './probe.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
 import { sniCommand } from './sni.js';
+import { tlsproxyCommand } from './tlsproxy.js';
 import { versionCommand } from './version.js';
 
 const commands: readonly Command[] = [
@@ -17,6 +18,7 @@ const commands: readonly Command[] = [
   sendCommand,
   probeCommand,
   sniCommand,
+  tlsproxyCommand,
   postconfCommand,
   versionCommand,
 ];

@@ -3,13 +3,20 @@ import { constants } from 'node:os';
 
 const signals = ['SIGTERM', 'SIGINT'] as const;
 
-/** Resolves with the first signal; a second one ends the process with the signal's exit code. */
-export async function firstSignal(): Promise<NodeJS.Signals> {
+/**
+ * Resolves with the first signal; a second one ends the process with the signal's exit code.
+ *
+ * @param second called before that
+ */
+export async function firstSignal(
+  second: (signal: NodeJS.Signals) => void = () => undefined,
+): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let seen = false;
     for (const signal of signals) {
       process.on(signal, () => {
         if (seen) {
+          second(signal);
           process.exit(128 + constants.signals[signal]);
         }
         seen = true;

@@ -1,25 +1,25 @@
 /** `mxtls smtpd`: the smtpd engine as a program. Receives mail into a Maildir. */
-import { lookup } from 'node:dns/promises';
-import { isIP } from 'node:net';
-import { constants } from 'node:os';
 import type { ParameterOptions } from '../config/from-parameters.js';
-import { TlsError } from '../errors.js';
+import type { Logger } from '../log/logger.js';
 import type { Smtpd } from '../server.js';
 import type { SmtpdSession } from '../smtpd/handlers.js';
-import { formatHostPort, type HostPort, parseHostPort } from './address.js';
-import { parseCommandLine } from './args.js';
-import { type Command, exitCode, Failure, usageError } from './command.js';
+import { Membership } from '../workers/membership.js';
+import { type HostPort, parseHostPort } from './address.js';
+import { type OptionSpec, type ParsedArgs, parseCommandLine } from './args.js';
+import { type Command, exitCode, usageError } from './command.js';
+import { takeActivationSockets, takeWorkerSockets } from './inherited-sockets.js';
 import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
-import { explainListenFailure } from './listen-failure.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal, onHangUp } from './signals.js';
 import { type Access, accessFor } from './smtpd-access.js';
+import { listenAt, listenOn } from './smtpd-listen.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
+import { supervise } from './smtpd-workers.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
-       [--connection-limit N] [--user NAME[:GROUP]] [--keylog FILE]
-       [-c DIR] [-o NAME=VALUE ...]
+       [--connection-limit N] [--user NAME[:GROUP]] [--workers N [--max-use N]]
+       [--keylog FILE] [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
 before the client is told so. Nothing is relayed.
@@ -31,7 +31,8 @@ which opens the tables of server names anew, too.
 
 Options:
   --listen HOST:PORT        where to listen; port 0 lets the system choose one; may be given
-                            many times
+                            many times. Sockets of a service manager (systemd's socket
+                            activation) are used as they come
   --maildir DIR             where messages go; made if it does not exist. Without it they
                             are thrown away, with a warning
   --domain DOMAIN           receive for addresses in this domain, from anywhere; may be given
@@ -41,6 +42,11 @@ Options:
                             to come again; near the limit time limits are short
   --user NAME[:GROUP]       once the ports are bound, and keys, certificates and tables are
                             read, become this user for good; only root can
+  --workers N               run N processes, among which the system shares the clients. One that
+                            ends is replaced; SIGTERM and SIGHUP are for all. Limits on clients
+                            are those of each process
+  --max-use N               a worker that has had so many clients is replaced, and ends when the
+                            last of them has gone; default 0: none is
 ${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
@@ -58,9 +64,25 @@ Examples:
       -o smtpd_tls_wrappermode=yes -o smtpd_tls_chain_files=/etc/mxtls/mx.pem
 `;
 
+const optionSpecs: Readonly<Record<string, OptionSpec>> = {
+  listen: { type: 'string', multiple: true },
+  maildir: { type: 'string' },
+  domain: { type: 'string', multiple: true },
+  'connection-limit': { type: 'string' },
+  user: { type: 'string' },
+  workers: { type: 'string' },
+  'max-use': { type: 'string' },
+  ...keyLogOption,
+  ...parameterOption,
+};
+
 interface Service {
-  readonly connectionLimit: number | null;
+  readonly limits: { readonly connectionLimit?: number };
   readonly places: readonly HostPort[];
+  /** Listening sockets that there are already. */
+  readonly sockets: readonly number[];
+  /** Clients after which a worker wants to be replaced; 0: any number. */
+  readonly maxUse: number;
   readonly maildir: string | null;
   readonly access: Access;
   /** Whom to become; null: stay who we are. */
@@ -70,21 +92,26 @@ interface Service {
 }
 
 async function run(args: readonly string[]): Promise<number> {
-  const options = parseCommandLine(args, {
-    listen: { type: 'string', multiple: true },
-    maildir: { type: 'string' },
-    domain: { type: 'string', multiple: true },
-    'connection-limit': { type: 'string' },
-    user: { type: 'string' },
-    ...keyLogOption,
-    ...parameterOption,
-  });
+  const options = parseCommandLine(args, optionSpecs);
   if (options.flag('help')) {
     process.stdout.write(help);
     return exitCode.ok;
   }
+  const assigned = takeWorkerSockets(process.env);
+  const sockets = assigned ?? takeActivationSockets(process.env, process.pid);
+  const service = readService(options, sockets);
+  const workers = numberOption(options, 'workers', 'write how many processes there are to be');
+  if (assigned === null && workers !== null && workers > 0) {
+    return supervise({ count: workers, places: service.places, sockets, args });
+  }
+  await serve(assigned === null ? service : { ...service, places: [] });
+  return exitCode.ok;
+}
+
+/** @throws Failure, TlsError `COMMAND_LINE`, `INVALID_PARAMETER` … */
+function readService(options: ParsedArgs, sockets: readonly number[]): Service {
   const places = options.strings('listen').map((text) => parseHostPort(text, '--listen'));
-  if (places.length === 0) {
+  if (places.length === 0 && sockets.length === 0) {
     throw usageError(
       'nowhere to listen',
       'add --listen HOST:PORT, for example --listen 127.0.0.1:2525',
@@ -95,38 +122,35 @@ async function run(args: readonly string[]): Promise<number> {
     throw usageError('--maildir: no directory', 'name one, for example --maildir /var/mail/mxtls');
   }
   const user = options.string('user');
-  await serve({
-    connectionLimit: connectionLimit(options.string('connection-limit')),
+  const connectionLimit = numberOption(
+    options,
+    'connection-limit',
+    'write how many clients there may be at a time, or 0 for any number',
+  );
+  return {
+    limits: connectionLimit === null ? {} : { connectionLimit },
     places,
+    sockets,
+    maxUse: numberOption(options, 'max-use', 'write a number of clients, or 0 for any') ?? 0,
     user: user === null ? null : findIdentity(user),
     maildir,
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
     keyLog: readKeyLog(options),
-  });
-  return exitCode.ok;
+  };
 }
 
-function connectionLimit(text: string | null): number | null {
+function numberOption(options: ParsedArgs, name: string, remedy: string): number | null {
+  const text = options.string(name);
   if (text !== null && !/^\d{1,9}$/.test(text)) {
-    throw usageError(
-      `--connection-limit: "${text}" is no number`,
-      'write how many clients there may be at a time, or 0 for any number',
-    );
+    throw usageError(`--${name}: "${text}" is no number`, remedy);
   }
   return text === null ? null : Number(text);
 }
 
-/** Receives mail until a signal comes. */
-async function serve({
-  connectionLimit,
-  places,
-  maildir,
-  access,
-  user,
-  parameters,
-  keyLog,
-}: Service): Promise<void> {
+/** Receives mail until a signal comes, or as a worker until another process takes over. */
+async function serve(service: Service): Promise<void> {
+  const { parameters, keyLog, access } = service;
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
     import('../tls/library.js'),
@@ -135,88 +159,68 @@ async function serve({
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const late = new LateStore();
-  const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
-  const smtpd: Smtpd = new Smtpd({
+  const membership = Membership.join();
+  const smtpd = new Smtpd({
     ...parameters.smtpd,
     ...keyLog,
+    ...(membership === null ? {} : { onConnect: () => membership.count() }),
     onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
     onData: late.store,
   });
-  const signal = firstSignal();
+  const ending = endOf(membership);
   onHangUp(() => {
     smtpd.reload().catch(() => undefined); // the log says what was wrong, and the former ones serve
   });
   try {
-    const listening: string[] = [];
-    for (const place of places) {
-      listening.push(...(await listen(smtpd, place, connectionLimit)));
+    const listening = await open(smtpd, service, { late, logger });
+    process.stdout.write(listening);
+    membership?.ready(service.maxUse);
+    const first = await Promise.race([
+      ending,
+      ...(membership === null ? [] : [membership.retired()]),
+    ]);
+    logger.info(`${first}: ending; connections open: ${smtpd.connections}`);
+    if (first === 'retired') {
+      await Promise.race([smtpd.retire(), ending]);
     }
-    if (user !== null) {
-      becomeUser(user);
-    }
-    // Files are the user's: the Maildir comes after the change, and messages until then wait for it.
-    late.open(
-      maildir === null
-        ? discard(logger)
-        : keepIn({ maildir: await openMaildir(maildir), logger, received }),
-    );
-    process.stdout.write(listening.join(''));
-    if (maildir === null) {
-      logger.warn('no --maildir: received messages are discarded');
-    }
-    logger.info(`${await signal}: ending; connections open: ${smtpd.connections}`);
   } finally {
     await smtpd.close();
   }
 }
 
-/** Listens on all addresses of the host; what to print about it. */
-async function listen(
+/** Resolves with what ends a process: a signal, or for a worker that the supervisor has gone. */
+async function endOf(membership: Membership | null): Promise<string> {
+  const signal = firstSignal();
+  return membership === null ? signal : Promise.race([signal, membership.abandoned()]);
+}
+
+interface Parts {
+  readonly late: LateStore;
+  readonly logger: Logger;
+}
+
+/** Listens, becomes the user, and opens the store; what to print about it. */
+async function open(
   smtpd: Smtpd,
-  { host, port }: HostPort,
-  connectionLimit: number | null,
-): Promise<readonly string[]> {
-  const limit = connectionLimit === null ? {} : { connectionLimit };
-  const addresses = await addressesOf(host);
-  let problem: unknown = null;
-  const listening: string[] = [];
-  for (const address of addresses) {
-    try {
-      const listener = await smtpd.listen({ host: address, port, ...limit });
-      listening.push(`listening ${formatHostPort(listener.address, listener.port)}\n`);
-    } catch (error) {
-      if (addresses.length === 1 || !isForeign(error)) {
-        throw explainListenFailure(error);
-      }
-      problem ??= error;
-    }
+  { places, sockets, limits, user, maildir }: Service,
+  { late, logger }: Parts,
+): Promise<string> {
+  const listening =
+    (await listenOn(smtpd, sockets, limits)) + (await listenAt(smtpd, places, limits));
+  if (user !== null) {
+    becomeUser(user);
   }
-  if (listening.length === 0) {
-    throw explainListenFailure(problem);
+  const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
+  // Files are the user's: the Maildir comes after the change, and messages until then wait for it.
+  late.open(
+    maildir === null
+      ? discard(logger)
+      : keepIn({ maildir: await openMaildir(maildir), logger, received }),
+  );
+  if (maildir === null) {
+    logger.warn('no --maildir: received messages are discarded');
   }
   return listening;
-}
-
-/** Names are resolved here; the engine takes addresses. */
-async function addressesOf(host: string): Promise<readonly string[]> {
-  if (isIP(host) !== 0) {
-    return [host];
-  }
-  try {
-    const found = await lookup(host, { all: true });
-    return [...new Set(found.map(({ address }) => address))];
-  } catch {
-    throw new Failure(
-      `--listen: nothing is known of host "${host}"; give an address of this machine`,
-      exitCode.config,
-    );
-  }
-}
-
-/** The machine does not have this address: `localhost` has ::1 in many that know no IPv6. */
-function isForeign(error: unknown): boolean {
-  const { EADDRNOTAVAIL, EAFNOSUPPORT } = constants.errno;
-  return error instanceof TlsError && [EADDRNOTAVAIL, EAFNOSUPPORT].includes(error.errno);
 }
 
 export const smtpdCommand: Command = {

@@ -18,7 +18,7 @@ export interface Logger {
 export type LogSeverity = 'info' | 'warning' | 'error';
 
 /** `smtpd`, `smtp`: names the engine in each line. */
-export type LogService = 'smtpd' | 'smtp';
+export type LogService = 'smtpd' | 'smtp' | 'master' | 'tlsproxy';
 
 export interface StreamLoggerProps {
   readonly service: LogService;

@@ -113,7 +113,11 @@ export class Exchange implements DialogueHost {
   secured(): void {
     this.client.tlsActive = true;
     this.state = 'commands';
+    const ends = this.#farewell !== null; // the service has begun to end meanwhile
     this.checkPeer();
+    if (ends) {
+      this.#sayFarewell();
+    }
   }
 
   /** Logs the TLS session; a client that made too many, or had to have a certificate and has none, gets a 421 next. */

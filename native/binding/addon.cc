@@ -242,6 +242,13 @@ Napi::Value listen(const Info &info)
     return environment == nullptr ? info.Env().Undefined() : Listener::listen(environment, info[0]);
 }
 
+Napi::Value open_listening(const Info &info)
+{
+    Environment *environment = environment_of(info);
+    return environment == nullptr ? info.Env().Undefined()
+                                  : Listener::open_descriptor(environment, info[0]);
+}
+
 Napi::Value connect(const Info &info)
 {
     Environment *environment = environment_of(info);
@@ -329,6 +336,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("createContext", Napi::Function::New(env, create_context, "createContext"));
     exports.Set("createSniCache", Napi::Function::New(env, create_sni_cache, "createSniCache"));
     exports.Set("listen", Napi::Function::New(env, listen, "listen"));
+    exports.Set("openListening", Napi::Function::New(env, open_listening, "openListening"));
     exports.Set("connect", Napi::Function::New(env, connect, "connect"));
     exports.Set("adopt", Napi::Function::New(env, adopt, "adopt"));
     exports.Set("answer", Napi::Function::New(env, answer, "answer"));

@@ -30,6 +30,9 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::claims>("claims"),
                       method_of<&Connection::peer_chain>("peerChain"),
                       method_of<&Connection::take_trace>("takeTrace"),
+                      method_of<&Connection::receive_descriptors>("receiveDescriptors"),
+                      method_of<&Connection::take_descriptor>("takeDescriptor"),
+                      method_of<&Connection::send_descriptor>("sendDescriptor"),
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
                       value_of("open", Napi::Boolean::New(env, true)),
@@ -108,7 +111,7 @@ void Connection::read_turn()
     glue_error err;
     glue_status status;
     do {
-        status = glue_conn_read(conn_, slab + filled, Environment::kSlabSize - filled, &n, &err);
+        status = read(slab + filled, Environment::kSlabSize - filled, &n, &err);
         filled += n;
     } while (status == GLUE_OK && filled < Environment::kSlabSize &&
              (filled >= kBulk || glue_conn_pending(conn_)));
@@ -274,6 +277,7 @@ void Connection::close_fd()
     set_closed();
     reading_ = false;
     drop_pending();
+    drop_descriptor();
     environment_->poller()->remove(this);
     keep_trace();
     glue_conn_free(std::exchange(conn_, nullptr));
@@ -333,6 +337,7 @@ void Connection::abandon()
 
 Connection::~Connection()
 {
+    drop_descriptor();
     glue_conn_free(conn_);
     glue_notices_free(notices_);
     if (member_) {

@@ -64,6 +64,9 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value claims(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value peer_chain(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value take_trace(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value receive_descriptors(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value take_descriptor(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value send_descriptor(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_timeout(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value set_deadline(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_bytes_read(Napi::Env env, const Napi::CallbackInfo &info);
@@ -84,6 +87,8 @@ class Connection final : public ObjectWrap<Connection>,
     void read_turn();
     void after_read(glue_status status, const glue_error &err);
     bool read_again() const;
+    glue_status read(char *data, size_t room, size_t *n, glue_error *err);
+    void drop_descriptor();
     bool write_text(Napi::String text);
     bool write_bytes(const char *data, size_t length, Napi::Value array);
     glue_status flush(const char *data, size_t length, size_t *written, glue_error *err);
@@ -118,6 +123,8 @@ class Connection final : public ObjectWrap<Connection>,
     bool waits_for_peer_ = true;
     bool ended_ = false; /* our side is closed */
     bool close_due_ = false;
+    bool takes_descriptors_ = false; /* plaintext reads look for them */
+    int descriptor_ = -1;            /* owned: came with what was read, and is not taken yet */
     uint64_t handshake_id_ = 0;
     napi_ref pending_ = nullptr; /* the array being written */
     size_t pending_offset_ = 0;

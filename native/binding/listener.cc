@@ -60,6 +60,20 @@ Napi::Value Listener::listen(Environment *environment, Napi::Value props)
     return object;
 }
 
+Napi::Value Listener::open_descriptor(Environment *environment, Napi::Value props)
+{
+    Listener opened(environment);
+    if (!opened.open_socket(props)) {
+        return environment->env().Undefined();
+    }
+    Napi::Env env = environment->env();
+    Napi::Object result = Napi::Object::New(env);
+    result.Set("address", opened.text_);
+    result.Set("port", opened.port_);
+    result.Set("fd", std::exchange(opened.fd_, -1));
+    return result;
+}
+
 bool Listener::read_tls(Napi::Value props)
 {
     Fields fields(environment_, props, "listen properties");

@@ -32,6 +32,8 @@ class Listener final : public ObjectWrap<Listener>,
     static Napi::Function define_class(Napi::Env env);
     /* listen() of lib/native.ts. */
     static Napi::Value listen(Environment *environment, Napi::Value props);
+    /* openListening() of lib/native.ts. */
+    static Napi::Value open_descriptor(Environment *environment, Napi::Value props);
 
     explicit Listener(Environment *environment) : environment_(environment) {}
     ~Listener() override;

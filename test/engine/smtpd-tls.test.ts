@@ -33,6 +33,18 @@ describe('STARTTLS', () => {
     );
   });
 
+  test('that goes on when the service ends is brought to its end, and hears the 421', async () => {
+    const { smtpd, port } = await startSmtpd({ tls });
+    const plain = await RawClient.greeted(port);
+    expect(await plain.command('STARTTLS')).toBe('220 2.0.0 Ready to start TLS');
+    const closed = smtpd.close();
+    const client = await secure(plain);
+    expect(await client.reply()).toBe('421 4.3.2 mx.example.com Service shutting down');
+    expect(await client.rest()).toBe('');
+    client.end();
+    await closed;
+  });
+
   test('twice is refused', async () => {
     const { port } = await startSmtpd({ tls });
     const plain = await RawClient.greeted(port);

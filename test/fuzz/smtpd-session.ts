@@ -32,6 +32,18 @@ class Pipe implements NativeConnection {
   ended = false;
   written = '';
 
+  receiveDescriptors(): void {
+    throw new Error('no descriptors here');
+  }
+
+  takeDescriptor(): number {
+    return -1;
+  }
+
+  sendDescriptor(): void {
+    throw new Error('no descriptors here');
+  }
+
   takeSession(): null {
     return null;
   }
