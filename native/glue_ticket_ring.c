@@ -284,6 +284,10 @@ static glue_ticket_ring *find(const char *name)
 glue_ticket_ring *glue_ticket_ring_open(const char *name, const glue_wrapping *wrapping,
                                         glue_error *err)
 {
+    if (glue_library_conn_index() < 0) {
+        glue_error_set(err, GLUE_E_INVALID_STATE, "the TLS library is not initialised");
+        return NULL;
+    }
     pthread_mutex_lock(&registry_mutex);
     glue_ticket_ring *ring = find(name);
     if (ring == NULL) {
