@@ -18,7 +18,7 @@ const LAYERS = [
   ['snapshot'],
   ['dispatch', 'start-tls', 'connection', 'adopt'],
   ['tls/'],
-  ['maildir/'],
+  ['maildir/', 'session-cache/'],
   ...[['smtp/', 'policy/', 'sts/', 'tlsrpt/', 'tlsmgr/', 'dns/', 'maps/', 'config/', 'log/']],
   ['sni/'],
   ['smtpd/', 'delivery/'],

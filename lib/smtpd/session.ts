@@ -184,13 +184,14 @@ export class Session implements ConnectionOwner {
   }
 
   #startHandshake(): void {
-    const { context, tlsProps } = this.#service;
+    const { context } = this.#service;
     this.#state = 'handshake';
     try {
       if (context === null) {
         throw new TlsError({ code: 'INVALID_STATE', message: 'the TLS context has gone' });
       }
-      this.#wire.startTls('server', context, tlsProps);
+      const { remoteAddress } = this.#exchange.client;
+      this.#wire.startTls('server', context, this.#service.tlsPropsFor(remoteAddress));
     } catch (error) {
       this.#exchange.log.tlsFailed(error as TlsError);
       this.destroy();
@@ -214,9 +215,9 @@ export class Session implements ConnectionOwner {
     this.#goOn();
   }
 
-  /** Only where server names are looked up is there something to say about them. */
+  /** Only where server names are looked up, or tickets logged, is there something to say. */
   #logNotices(): void {
-    if (this.#service.sni !== null) {
+    if (this.#service.sni !== null || this.#service.logFlags.cache) {
       this.#exchange.log.tlsNotices(this.#wire.connection.takeNotices());
     }
   }

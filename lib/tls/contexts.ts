@@ -40,7 +40,7 @@ import {
   settableProtocols,
   usableDhFile,
 } from './probes.js';
-import { ticketProps } from './tickets.js';
+import { type ServerTickets, ticketProps } from './tickets.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
 
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
@@ -60,6 +60,8 @@ export interface ServerContextProps {
   readonly warn?: (text: string) => void;
   /** Chains of server names; null: names are neither looked up nor acknowledged. */
   readonly sni?: ServerNames | null;
+  /** Keys of session tickets; null: this context's own, which end with it. */
+  readonly tickets?: ServerTickets | null;
   /** Where the sessions' secrets are written, in the NSS format; absent: nowhere. */
   readonly keyLogFile?: string | undefined;
 }
@@ -82,6 +84,7 @@ export function createServerContext(
 ): NativeContext {
   ensureLibrary(options);
   const mode = serverTlsMode({ ...options, wrappermode: props.wrappermode ?? options.wrappermode });
+  const tickets = props.tickets ?? null;
   const chains =
     props.chains === undefined ? ownChains(options, 'smtpd', props.warn) : props.chains;
   for (const warning of credentialWarnings(options, mode, chains)) {
@@ -98,6 +101,10 @@ export function createServerContext(
   const context = addon.createContext({
     ...commonProps('server', options, chains, props),
     ...serverNameProps(props.sni ?? null),
+    ask: [
+      ...(props.sni ? ['chain' as const] : []),
+      ...(tickets?.ask ? ['ticket-key' as const] : []),
+    ],
     dhFile: usableDhFile(options.dh1024ParamFile, (text) => props.warn?.(text)),
     role: 'server',
     service: props.service,
@@ -108,19 +115,23 @@ export function createServerContext(
     requireClientCert: mode.requireCert,
     trustServerCcerts: mode.askCert && options.trustServerCcerts,
     verifyDepth: options.ccertVerifydepth,
-    ...ticketProps(options, (text) => props.warn?.(text)),
+    ...ticketProps(options, tickets, (text) => props.warn?.(text)),
   });
-  if (props.sni) {
-    setQuestionHandler(context, props.sni.ask);
-  }
+  setQuestionHandler(context, (kind, data, answer) => {
+    const handler = kind === 'ticket-key' ? tickets?.ask : props.sni?.ask;
+    if (handler) {
+      handler(kind, data, answer);
+    } else {
+      answer(null);
+    }
+  });
   return context;
 }
 
 function serverNameProps(
   names: ServerNames | null,
-): Pick<NativeContextProps, 'ask' | 'acknowledgeSni' | 'sniCache'> {
+): Pick<NativeContextProps, 'acknowledgeSni' | 'sniCache'> {
   return {
-    ask: names === null ? [] : ['chain'],
     acknowledgeSni: names !== null,
     sniCache: names?.cache ?? null,
   };
@@ -177,9 +188,15 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
 }
 
 /** What a session has of the options, beside the context. */
-export type SessionSettings = Pick<StartTlsProps, 'traceLimit' | 'traceRate' | 'fastShutdown'>;
+export type SessionSettings = Pick<
+  StartTlsProps,
+  'traceLimit' | 'traceRate' | 'fastShutdown' | 'tickets' | 'noteTickets'
+>;
 
-const plainSession: SessionSettings = { traceLimit: 0, traceRate: 0, fastShutdown: true };
+const plainSession: SessionSettings = {
+  ...{ traceLimit: 0, traceRate: 0, fastShutdown: true },
+  ...{ tickets: true, noteTickets: false },
+};
 
 /** @param trace the loglevel wants one */
 export function sessionSettings(options: CommonOptions, trace: boolean): SessionSettings {
@@ -187,6 +204,8 @@ export function sessionSettings(options: CommonOptions, trace: boolean): Session
     traceLimit: trace ? options.traceSizeLimit : 0,
     traceRate: options.traceRateLimit,
     fastShutdown: options.fastShutdownEnable,
+    tickets: true,
+    noteTickets: false,
   };
 }
 
@@ -215,6 +234,7 @@ export function createClientContext(
     enableRpk: options.enableRpk && !isPkix(options.securityLevel),
     verifyDepth: options.scertVerifydepth,
     tickets: true,
+    ticketRing: null,
     ticketCipher: null,
     sessionTimeout: 0,
     sessionIds: false,
@@ -311,6 +331,7 @@ type CommonProps = Omit<
   | 'trustServerCcerts'
   | 'verifyDepth'
   | 'tickets'
+  | 'ticketRing'
   | 'ticketCipher'
   | 'sessionTimeout'
   | 'sessionIds'
@@ -344,7 +365,6 @@ function commonProps(
     appendDefaultCa: options.appendDefaultCA,
     digest: options.fingerprintDigest,
     ask: [],
-    keyPrefix: null,
     acknowledgeSni: false,
     sniCache: null,
     daneDigests: [],
