@@ -22,7 +22,7 @@ import { isSilence, SessionLog } from './session-log.js';
 /** What {@link Hello} needs of it. */
 export type HelloService = Pick<
   DeliveryService,
-  'options' | 'logger' | 'logFlags' | 'contextFor' | 'tlsProps' | 'securityOptions'
+  'options' | 'logger' | 'logFlags' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions'
 >;
 
 export interface HelloProps {
