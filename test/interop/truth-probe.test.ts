@@ -9,10 +9,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Resolver } from '../../lib/dns/resolver.js';
 import { probe } from '../../lib/probe/probe.js';
-import type { ProbeResult } from '../../lib/probe/result.js';
+import { isSatisfied, type ProbeResult, probeRecord } from '../../lib/probe/result.js';
 import { isDaneBased, mustMatch } from '../../lib/tls/levels.js';
+import { mxtls } from '../helpers/command.js';
 import { prepareDebian13, whyNoDebian13 } from '../helpers/debian13.js';
-import { type ProbeDigests, probeLevels } from '../helpers/probe-levels.js';
+import { type ProbeDigests, probeArguments, probeLevels } from '../helpers/probe-levels.js';
 import { type FingerRow, fingerRows } from '../helpers/truth-world/cases.js';
 import { TruthWorld } from '../helpers/truth-world/truth-world.js';
 
@@ -89,6 +90,22 @@ describe.skipIf(reason !== null)('probes', () => {
       const ours = seen(await probeAt(name, level));
       expect({ level, ...ours }).toEqual({ level, ...recorded });
     }
+  });
+
+  test.each(
+    ['good-311', 'bad-311'].flatMap((name) =>
+      rows.filter((row) => row.case === name).map(({ level }) => [name, level] as const),
+    ),
+  )('mxtls probe says it, too, and ends accordingly: %s at %s', async (name, level) => {
+    const { options = [], match = [] } = probeArguments[level]?.(digestsOf(name)) ?? {};
+    const { code, stdout } = await mxtls([
+      ...['probe', '--json', '--no-sts', '--nameserver', world.nameserver],
+      ...['--ca', world.certificates.of('lab-root').certFile, ...options],
+      ...[world.destinationOf(world.caseOf(name)), ...match],
+    ]);
+    const result = await probeAt(name, level);
+    expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify([probeRecord(result)])));
+    expect(code).toBe(isSatisfied(result) ? 0 : 75);
   });
 });
 

@@ -141,6 +141,7 @@ function parametersOf(
   const { smtpd_tls_chain_files: _, ...others } = opts;
   return [
     `smtpd_tls_${chains}`,
+    'smtpd_tls_loglevel = 1',
     ...('smtpd_tls_req_ccert' in opts ? [roots] : []),
     ...Object.entries(others).map(([name, value]) => `${name} = ${value}`),
   ];
