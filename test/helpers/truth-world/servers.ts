@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { optionsFromParameters, readAssignments } from '../../../lib/config/from-parameters.js';
 import { Smtpd } from '../../../lib/server.js';
+import { freePlace } from '../free-place.js';
 import { Lines } from '../lines.js';
-import { freePlace, Postfix } from '../postfix.js';
+import { Postfix } from '../postfix.js';
 import { collect } from '../servers.js';
 import type { Truth, TruthListener } from './cases.js';
 import type { TruthCertificates } from './certificates.js';
