@@ -76,6 +76,7 @@ class Visit implements ConversationEvents {
         options,
         logger: props.logger,
         logFlags: parseLoglevel(options.tls.loglevel).flags,
+        context: props.context,
         contextFor: () => props.context,
         tlsProps: () => props.tls,
         securityOptions: () => [],
