@@ -43,12 +43,17 @@ function block(result: ProbeResult, props: ProbeTextProps, paint: Paint): string
     ...sessionLines(result, paint),
     ...chainLines(result, props, paint),
     ...resumptionLines(result, paint),
-    ...result.notes.map((note): Line => ['note', note]),
+    ...furtherNotes(result).map((note): Line => ['note', note]),
     resultLine(result, paint),
   ];
   const title = result.namaddr ?? result.mx ?? result.destination;
   const via = result.mx === null ? '' : ` for ${result.destination}`;
   return [`${paint.bold(title)}${via}`, ...lines.map(format), ''].join('\n');
+}
+
+/** Where it matters a delivery logs why the server is not believed, and that has its own line here. */
+function furtherNotes({ notes, verification }: ProbeResult): readonly string[] {
+  return notes.filter((note) => !verification.includes(note));
 }
 
 /** A label, empty where the line belongs to the one before, and text. */

@@ -6,6 +6,7 @@
  * others go to the next address with what is known so far, and what is left at the end keeps the last reason. Nothing is
  * sent twice on purpose: when nobody knows whether a server took the message, no other one is tried.
  */
+import { domainToASCII } from 'node:url';
 import { TlsError } from '../errors.js';
 import { logEstablished } from '../log/handshake.js';
 import { isProblem, type PolicyProblem } from '../policy/policy.js';
@@ -141,7 +142,7 @@ export class Delivery {
     const report =
       attempt === null
         ? null
-        : await hostReport(attempt, policy, domainOf(target).toLowerCase(), service.sts);
+        : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
     const peer = { ...target.peer, policy, plaintext: false };
     await this.#tryAddress({ ...peer, credentials: login, report });
   }

@@ -43,9 +43,13 @@ export class HelloMemory {
 
   /** A handshake of this kind went well, or all have failed (null), which says nothing about the ClientHello. */
   learn(peer: Peer, kind: HelloKind | null): void {
+    const none = kind === null || kind === 'usual';
+    if (none && this.#kept.size === 0) {
+      return;
+    }
     const key = keyOf(peer);
     const known = this.#kept.get(key);
-    if (kind === null || kind === 'usual') {
+    if (none) {
       this.#kept.delete(key);
     } else if (known?.kind !== kind || known.until <= this.#now()) {
       this.#kept.delete(key);

@@ -22,7 +22,7 @@ import { isSilence, SessionLog } from './session-log.js';
 /** What {@link Hello} needs of it. */
 export type HelloService = Pick<
   DeliveryService,
-  'options' | 'logger' | 'logFlags' | 'contextFor' | 'tlsProps' | 'securityOptions'
+  'options' | 'logger' | 'logFlags' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions'
 >;
 
 export interface HelloProps {
@@ -171,7 +171,7 @@ export class Hello {
   }
 
   #decideTls(): void {
-    const { conversation, service, policy, plaintext, hello } = this.#props;
+    const { conversation, service, policy, plaintext } = this.#props;
     if (this.tls !== null || plaintext || !usesTls(policy.level)) {
       this.#tell.offer(this.features.starttls);
       this.#authenticate();
@@ -181,7 +181,7 @@ export class Hello {
       }
       const text = `TLS is required, but was not offered by host ${conversation.namaddr}`;
       this.#withoutTls(deferred('refused', '4.7.4', text));
-    } else if (service.contextFor(hello) === null) {
+    } else if (service.context === null) {
       const text = 'TLS is required, but our TLS engine is unavailable';
       this.#withoutTls(deferred('refused', '4.7.5', text));
     } else {

@@ -105,7 +105,7 @@ export class HostProbe {
       chain: visited.chain,
       verification,
       resumption: await this.#again(peer, policy, visited, hello),
-      notes: notes.filter((note) => !verification.includes(note)),
+      notes,
     };
     return { result, answered: visited.connected };
   }

@@ -90,11 +90,11 @@ export interface ProbeResult extends ProbeRecord {
   readonly sts: ProbedSts | null;
   /** What the server sent, its own first. */
   readonly chain: readonly PeerCertificate[];
-  /** Why it is not believed, as a delivery logs it where that matters. */
+  /** Why it is not believed, at any level; a delivery logs it where that matters. */
   readonly verification: readonly string[];
   /** The second connection's session; null where none was asked for, or there was none. */
   readonly resumption: Resumption | null;
-  /** What a delivery would have logged: warnings, failures. */
+  /** What a delivery would have logged: warnings, failures, of `verification` what matters. */
   readonly notes: readonly string[];
 }
 

@@ -9,7 +9,7 @@ import { Hello } from '../delivery/hello.js';
 import type { TlsError } from '../errors.js';
 import { libraryProblems } from '../log/handshake.js';
 import type { Logger } from '../log/logger.js';
-import { noLogging } from '../log/loglevel.js';
+import { parseLoglevel } from '../log/loglevel.js';
 import { logTrace } from '../log/trace.js';
 import type {
   NativeClaims,
@@ -75,7 +75,8 @@ class Visit implements ConversationEvents {
       service: {
         options,
         logger: props.logger,
-        logFlags: noLogging,
+        logFlags: parseLoglevel(options.tls.loglevel).flags,
+        context: props.context,
         contextFor: () => props.context,
         tlsProps: () => props.tls,
         securityOptions: () => [],

@@ -31,6 +31,20 @@ describe('policies', () => {
     });
   });
 
+  test('names and digests that the level has no use for are noted', async () => {
+    const port = await serverOf();
+    const match = ['mx.example.com'];
+    for (const level of ['may', 'encrypt', 'dane'] as const) {
+      const { notes } = await probeOne({ port }, { level, match });
+      expect(notes).toEqual([
+        `level ${level} does not compare with names or digests: mx.example.com`,
+      ]);
+    }
+    expect((await probeOne({ port }, { level: 'verify', match, smtp: trusting })).notes).toEqual(
+      [],
+    );
+  });
+
   test('a table that is wrong skips the host', async () => {
     const result = await probeOne({ port: 25 }, { smtp: { tls: { policyMaps: table('sekure') } } });
     expect(result).toMatchObject({
@@ -286,6 +300,16 @@ describe('servers that do not keep up', () => {
     const result = await probeOne({ port: filter.port }, { level: 'encrypt' });
     expect(result).toMatchObject({ outcome: 'defer', dsn: '4.7.5', tls: null });
     expect(filter.connections).toBe(3);
+  });
+
+  test('smtp_tls_loglevel adds what a delivery would log', async () => {
+    const smtp = { tls: { ...trusting.tls, loglevel: 'summary, certmatch' } };
+    const { notes } = await probeOne({ port: await serverOf() }, { level: 'verify', smtp });
+    expect(notes).toEqual([
+      expect.stringMatching(/: matched peername: mx\.example\.com$/),
+      expect.stringMatching(/: subject_CN=mail\.example\.com, issuer=Intermediate 1, cert /),
+      expect.stringMatching(/^Verified TLS connection established to mx\.example\.com/),
+    ]);
   });
 
   test('lines that are no replies are noted', async () => {
