@@ -6,6 +6,7 @@ import { resolveSmtp } from '../config/check.js';
 import type { ResolvedSmtp } from '../config/options.js';
 import { type Nexthop, parseNexthop, portNumber } from '../delivery/nexthop.js';
 import { TlsError } from '../errors.js';
+import { isPkix } from '../tls/levels.js';
 import { findProbeHosts } from './hosts.js';
 import { HostProbe } from './host-probe.js';
 import type { ProbeOptions } from './options.js';
@@ -33,7 +34,7 @@ import { ProbeTables } from './tables.js';
 export async function probe(options: ProbeOptions): Promise<readonly ProbeResult[]> {
   const smtp = settings(options);
   const nexthop = readNexthop(options, smtp);
-  const notes: string[] = [];
+  const notes = [...matchNotes(options, smtp)];
   const tables = await ProbeTables.open(smtp, (text) => notes.push(text));
   try {
     const { dns } = options;
@@ -70,6 +71,16 @@ function settings({ smtp = {}, level, match = [] }: ProbeOptions): ResolvedSmtp 
       fingerprintCertMatch: matched(fingerprintCertMatch),
     },
   };
+}
+
+/** As posttls-finger says it. */
+function matchNotes({ match = [], level }: ProbeOptions, { tls }: ResolvedSmtp): readonly string[] {
+  const { securityLevel, policyMaps, perSite } = tls;
+  // Without a level of the caller's a table may say one that matches.
+  const known = level !== undefined || policyMaps.length + perSite.length === 0;
+  return match.length === 0 || !known || securityLevel === 'fingerprint' || isPkix(securityLevel)
+    ? []
+    : [`level ${securityLevel} does not compare with names or digests: ${match.join(', ')}`];
 }
 
 function readNexthop(options: ProbeOptions, { tls, tcpPort }: ResolvedSmtp): Nexthop {

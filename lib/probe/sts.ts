@@ -1,4 +1,5 @@
 /** MTA-STS for a probe: asked once, in the words of the policy table, and remembered for showing. */
+import { domainToASCII } from 'node:url';
 import { policyAttributes, type StsFailure, type StsPolicy } from '../sts/index.js';
 import type { ProbeOptions } from './options.js';
 import type { ProbedSts } from './result.js';
@@ -15,7 +16,7 @@ export class ProbeSts {
 
   /** For {@link PolicyResolver}; what it asks twice is asked once. */
   async attributes(domain: string): Promise<string | null> {
-    const found = await this.#sts.policyFor(domain);
+    const found = await this.#sts.policyFor(domainToASCII(domain));
     this.seen = seenOf(found);
     return found?.kind === 'policy' ? policyAttributes(found) : null;
   }

@@ -31,6 +31,20 @@ describe('policies', () => {
     });
   });
 
+  test('names and digests that the level has no use for are noted', async () => {
+    const port = await serverOf();
+    const match = ['mx.example.com'];
+    for (const level of ['may', 'encrypt', 'dane'] as const) {
+      const { notes } = await probeOne({ port }, { level, match });
+      expect(notes).toEqual([
+        `level ${level} does not compare with names or digests: mx.example.com`,
+      ]);
+    }
+    expect((await probeOne({ port }, { level: 'verify', match, smtp: trusting })).notes).toEqual(
+      [],
+    );
+  });
+
   test('a table that is wrong skips the host', async () => {
     const result = await probeOne({ port: 25 }, { smtp: { tls: { policyMaps: table('sekure') } } });
     expect(result).toMatchObject({

@@ -19,7 +19,7 @@ import { createInterface } from 'node:readline';
 import { ensureTrixieRoot, inRoot, trixieRoot } from '../../scripts/trixie-root.mjs';
 import type { Certificate } from './certificates.js';
 import { Lines } from './lines.js';
-import { freePlace } from './postfix.js';
+import { freePlace } from './free-place.js';
 
 export interface EximOptions {
   readonly certificate: Certificate;

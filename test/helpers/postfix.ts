@@ -17,13 +17,14 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { certificate, type KeyAlgorithm } from './certificates.js';
 import { forgetDirectory, inDebian13, runInDebian13 } from './debian13.js';
 import { dovecotAuth, type IsPassword } from './dovecot-auth.js';
+import { freePlace, freePorts, type Place } from './free-place.js';
 import { Lines } from './lines.js';
 
 const nobody = 65534;
@@ -68,11 +69,6 @@ export interface PostfixOptions {
   readonly isPassword?: IsPassword;
   /** Files for those lines, by their names in `$config_directory`. */
   readonly files?: Readonly<Record<string, string>>;
-}
-
-export interface Place {
-  readonly address: string;
-  readonly port: number;
 }
 
 export class Postfix {
@@ -281,26 +277,4 @@ function smtpdService(place: string, parameters: Readonly<Record<string, string>
 function optionLines(parameters: Readonly<Record<string, string>>): string {
   const lines = Object.entries(parameters).map(([name, value]) => `\n  -o { ${name} = ${value} }`);
   return lines.join('');
-}
-
-/** A loopback address chosen by chance, and a port there chosen by the kernel. */
-export async function freePlace(): Promise<Place> {
-  const byte = (): number => 2 + Math.floor(Math.random() * 250);
-  const address = `127.${byte()}.${byte()}.${byte()}`;
-  const [port = 0] = await freePorts(address, 1);
-  return { address, port };
-}
-
-/** Different ones. */
-async function freePorts(address: string, count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, address));
-  await Promise.all(servers.map((server) => once(server, 'listening')));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(
-    servers.map(async (server) => {
-      server.close();
-      await once(server, 'close');
-    }),
-  );
-  return ports;
 }

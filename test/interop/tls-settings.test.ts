@@ -20,7 +20,8 @@ import {
 } from '../helpers/debian13.js';
 import { Lines } from '../helpers/lines.js';
 import { openssl, opensslEnvironment, opensslProgram } from '../helpers/openssl.js';
-import { type Place, Postfix } from '../helpers/postfix.js';
+import type { Place } from '../helpers/free-place.js';
+import { Postfix } from '../helpers/postfix.js';
 
 const minutes = 60_000;
 const reason = whyNoDebian13();

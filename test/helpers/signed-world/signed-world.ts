@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { forgetDirectory, inDebian13 } from '../debian13.js';
 import { Lines } from '../lines.js';
-import { freePlace } from '../postfix.js';
+import { freePlace } from '../free-place.js';
 import { writeZones, type ZoneFiles, type Zones } from './zones.js';
 
 export type { Zones, ZoneSpec, ZoneState } from './zones.js';

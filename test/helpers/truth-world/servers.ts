@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { optionsFromParameters, readAssignments } from '../../../lib/config/from-parameters.js';
 import { Smtpd } from '../../../lib/server.js';
+import { freePlace } from '../free-place.js';
 import { Lines } from '../lines.js';
-import { freePlace, Postfix } from '../postfix.js';
+import { Postfix } from '../postfix.js';
 import { collect } from '../servers.js';
 import type { Truth, TruthListener } from './cases.js';
 import type { TruthCertificates } from './certificates.js';
@@ -141,6 +142,7 @@ function parametersOf(
   const { smtpd_tls_chain_files: _, ...others } = opts;
   return [
     `smtpd_tls_${chains}`,
+    'smtpd_tls_loglevel = 1',
     ...('smtpd_tls_req_ccert' in opts ? [roots] : []),
     ...Object.entries(others).map(([name, value]) => `${name} = ${value}`),
   ];
