@@ -69,11 +69,11 @@ export class Smtp {
   }
 
   /**
-   * Loads keys and certificates anew, and the files of CAs with them: new connections get the new ones. Happens by
-   * itself when the files change, see `chainFilesCheckInterval`: with the next delivery.
+   * Loads keys and certificates anew, the files of CAs with them, and the tables of `tls.loglevelMaps`: new connections get
+   * the new ones. For certificates it happens by itself when the files change, see `chainFilesCheckInterval`: with the next delivery.
    *
    * @returns what is in use now; empty when the options name no file
-   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`: the former ones stay in use, and the log says so
+   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: the former ones stay in use, and the log says so
    */
   async reload(): Promise<readonly OwnCertificate[]> {
     return this.#service.reload();

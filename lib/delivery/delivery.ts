@@ -93,6 +93,7 @@ export class Delivery {
       const failure = await this.#tryAddress({
         ...{ ...nexthop, address, level: service.level },
         credentials: login,
+        logFlags: await service.logFlagsOf(nexthop.host, address),
       });
       if (this.#finished) {
         return;
@@ -195,9 +196,10 @@ export class Delivery {
   }
 
   #logReused(session: Session): void {
-    const { logger, logFlags: flags } = this.#props.service;
+    const { logger } = this.#props.service;
     if (session.tls !== null && session.relay !== null) {
-      const { tls: snapshot, relay: namaddr } = session;
+      const { tls: snapshot, relay: namaddr, props } = session;
+      const { logFlags: flags } = props;
       logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
   }

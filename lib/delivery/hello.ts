@@ -7,6 +7,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
 import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
+import type { LogFlags } from '../log/loglevel.js';
 import { type Features, noFeatures, parseFeatures } from '../smtp/extensions.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import { mustEncrypt, type TlsLevel, usesTls } from '../tls/levels.js';
@@ -23,6 +24,7 @@ export interface HelloProps {
   /** Name of the server. */
   readonly host: string;
   readonly credentials: LoginCredentials | null;
+  readonly logFlags: LogFlags;
   /** Mail may be sent (null), or not. */
   readonly done: (failure: Failure | null) => void;
 }
@@ -173,9 +175,9 @@ export class Hello {
   }
 
   #startTls(): void {
-    const { conversation, service, level, host } = this.#props;
+    const { conversation, service, level, host, logFlags } = this.#props;
     const { context } = service;
-    const props = service.tlsProps(level, host);
+    const props = service.tlsProps(level, host, logFlags);
     if (context === null || props === null) {
       this.#refuse(deferred('refused', '4.7.5', 'client TLS configuration problem'));
       return;
@@ -238,8 +240,8 @@ export class Hello {
   }
 
   #logEstablished(): void {
-    const { service, conversation } = this.#props;
-    const { logger, logFlags: flags } = service;
+    const { service, conversation, logFlags: flags } = this.#props;
+    const { logger } = service;
     const snapshot = this.tls;
     if (snapshot !== null && (flags.summary || established.hasSubscribers)) {
       const namaddr = conversation.namaddrport;

@@ -7,6 +7,7 @@ import { chainReport } from '../log/certificates.js';
 import { libraryProblems } from '../log/handshake.js';
 import type { Logger } from '../log/logger.js';
 import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
+import { PeerLoglevels } from '../log/loglevel-maps.js';
 import type { NativeChains, NativeContext, OwnCertificate, StartTlsProps } from '../native.js';
 import { ChainKeeper } from '../tls/chain-keeper.js';
 import type { CertificateOptions } from '../tls/chains.js';
@@ -26,9 +27,11 @@ export interface ServiceProps {
 export class DeliveryService {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
+  /** Of servers that have none of their own. */
   readonly logFlags: LogFlags;
   readonly level: TlsLevel;
 
+  readonly #loglevels: PeerLoglevels;
   readonly #keyLogFile: string | undefined;
   readonly #keeper: ChainKeeper;
   #context: NativeContext | null = null;
@@ -59,6 +62,12 @@ export class DeliveryService {
     if (warning !== null) {
       logger.warn(warning);
     }
+    this.#loglevels = new PeerLoglevels({
+      parameter: 'smtp_tls_loglevel_maps',
+      specs: options.tls.loglevelMaps,
+      logger,
+      lazy: true,
+    });
     this.#keyLogFile = props.keyLogFile;
     if (props.keyLogFile !== undefined) {
       ensureLibrary(options.tls);
@@ -86,17 +95,31 @@ export class DeliveryService {
     return this.#keeper.certificates;
   }
 
-  /** Loads keys and certificates anew; where that fails, the former ones stay. @throws TlsError */
-  reload(): readonly OwnCertificate[] {
+  /** Loads keys, certificates and tables anew; where that fails, the former ones stay. @throws TlsError (rejects) */
+  async reload(): Promise<readonly OwnCertificate[]> {
     ensureLibrary(this.options.tls);
-    return this.#keeper.reload();
+    const [certificates, tables] = await Promise.allSettled([
+      (async () => this.#keeper.reload())(),
+      this.#loglevels.reload(),
+    ]);
+    for (const outcome of [certificates, tables]) {
+      if (outcome.status === 'rejected') {
+        throw outcome.reason;
+      }
+    }
+    return this.certificates;
+  }
+
+  /** What is logged about TLS with this server. */
+  async logFlagsOf(host: string, address: string): Promise<LogFlags> {
+    return this.#loglevels.of(host, address, this.logFlags);
   }
 
   /** What `startTls` wants for a session; null when the settings cannot be used. */
-  tlsProps(level: TlsLevel, host: string): StartTlsProps | null {
-    const key = `${level} ${host}`;
+  tlsProps(level: TlsLevel, host: string, { trace }: LogFlags): StartTlsProps | null {
+    const key = `${level} ${trace} ${host}`;
     if (this.#tlsProps?.key !== key) {
-      this.#tlsProps = { key, props: this.#makeTlsProps(level, host) };
+      this.#tlsProps = { key, props: this.#makeTlsProps(level, host, trace) };
     }
     return this.#tlsProps.props;
   }
@@ -119,12 +142,12 @@ export class DeliveryService {
     });
   }
 
-  #makeTlsProps(level: TlsLevel, host: string): StartTlsProps | null {
+  #makeTlsProps(level: TlsLevel, host: string, trace: boolean): StartTlsProps | null {
     try {
       const timeout = this.options.starttlsTimeout;
       return clientTlsProps(this.options.tls, {
         ...{ level, host, nexthop: host, timeout },
-        trace: this.logFlags.trace,
+        trace,
         warn: (text) => this.logger.warn(text),
       });
     } catch (error) {

@@ -9,6 +9,7 @@ import '../dispatch.js';
 import type { TlsError } from '../errors.js';
 import { libraryProblems } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
+import type { LogFlags } from '../log/loglevel.js';
 import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
@@ -26,6 +27,8 @@ export interface SessionProps extends Peer {
   /** `none`, too, after a fall-back to plaintext. */
   readonly level: TlsLevel;
   readonly credentials: LoginCredentials | null;
+  /** What is logged about TLS with this server. */
+  readonly logFlags: LogFlags;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -62,6 +65,7 @@ export class Session implements ConversationEvents {
       level: props.level,
       host: props.host,
       credentials: props.credentials,
+      logFlags: props.logFlags,
       done: (failure) => this.#settleOpening(failure),
     });
   }

@@ -15,6 +15,7 @@ import type { ConnectionCount } from './connection-count.js';
 import type { SmtpdHandlers } from './handlers.js';
 import { NetworkList } from './network-list.js';
 import type { NewSessionRate } from './new-session-rate.js';
+import type { SmtpdTables } from './tables.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtpd;
@@ -25,8 +26,7 @@ export interface ServiceProps {
   readonly wrappermode: boolean;
   /** Chains of server names, or null. */
   readonly sni: SniSource | null;
-  /** `relay_clientcerts` */
-  readonly relayClientcerts: LookupTable;
+  readonly tables: SmtpdTables;
   /** As in master.cf; null for the default. */
   readonly name: string | null;
   readonly keyLogFile?: string | undefined;
@@ -61,6 +61,7 @@ export class Service {
   readonly connections: ConnectionCount;
   readonly newSessions: NewSessionRate;
   readonly mode: ServerTlsMode;
+  /** Of clients that have none of their own. */
   readonly logFlags: LogFlags;
   greeting: string;
   /** STARTTLS is listed and possible, unless TLS is active. */
@@ -68,12 +69,15 @@ export class Service {
   readonly offersChunking: boolean;
   readonly sni: SniSource | null;
   readonly relayClientcerts: LookupTable;
+  /** Clients may have a loglevel of their own. */
+  readonly looksUpLoglevels: boolean;
   /** Null: TLS is not in use, or the context was lost at run time. */
   context: NativeContext | null = null;
 
   /** Clients that may send bare LFs. */
   readonly bareNewlineExclusions: NetworkList;
 
+  readonly #tables: SmtpdTables;
   readonly #keyLogFile: string | undefined;
   readonly #authOnly: boolean;
   readonly #discarded: ReadonlySet<string>;
@@ -95,10 +99,12 @@ export class Service {
     this.connections = props.connections;
     this.newSessions = props.newSessions;
     this.sni = props.sni;
-    this.relayClientcerts = props.relayClientcerts;
+    this.#tables = props.tables;
+    this.relayClientcerts = props.tables.relayClientcerts;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     const flags = loglevel(options, props.logger);
     this.logFlags = this.mode.requireCert ? withUntrusted(flags) : flags;
+    this.looksUpLoglevels = this.mode.use && props.tables.loglevels.configured;
     this.tlsProps = handshakeLimits(options, this.logFlags);
     this.#keyLogFile = props.keyLogFile;
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
@@ -136,6 +142,19 @@ export class Service {
     this.options = stress ? this.#stressed : this.#calm;
     this.tlsProps = handshakeLimits(this.options, this.logFlags);
     this.greeting = greeting(this.options);
+  }
+
+  /** What is logged about TLS with this client. */
+  async logFlagsOf(name: string, address: string): Promise<LogFlags> {
+    const flags = await this.#tables.loglevels.of(name, address, this.logFlags);
+    return this.mode.requireCert ? withUntrusted(flags) : flags;
+  }
+
+  /** {@link tlsProps} of a client with such a loglevel. */
+  tlsPropsWith({ trace }: LogFlags): StartTlsProps {
+    return trace === this.logFlags.trace
+      ? this.tlsProps
+      : { ...this.tlsProps, ...sessionSettings(this.options.tls, trace) };
   }
 
   /** The whole reply to EHLO. */

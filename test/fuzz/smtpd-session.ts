@@ -12,6 +12,7 @@ import { NetworkList } from '../../lib/smtpd/network-list.js';
 import { NewSessionRate } from '../../lib/smtpd/new-session-rate.js';
 import { Service } from '../../lib/smtpd/service.js';
 import { Session } from '../../lib/smtpd/session.js';
+import { SmtpdTables } from '../../lib/smtpd/tables.js';
 
 /** What a client saw, and what the engine's user got. */
 export interface Transcript {
@@ -90,9 +91,10 @@ const quietTurns = 8;
 
 function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
   const options = { myhostname: 'mx.example.com', errorSleepTime: 0, ...parameters };
+  const resolved = resolveSmtpd(options);
   const everybody = new NetworkList([]);
   return new Service({
-    options: resolveSmtpd(options),
+    options: resolved,
     stressed: resolveStressedSmtpd(options),
     handlers: {
       onAuth: () => false,
@@ -105,7 +107,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
       },
     },
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
-    relayClientcerts: { lookup: () => undefined },
+    tables: new SmtpdTables(resolved, silentLogger),
     wrappermode: false,
     name: null,
     connections: new ConnectionCount(0, []),

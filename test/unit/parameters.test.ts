@@ -121,6 +121,7 @@ const roleFields = {
   eckeyFile: true,
   wrappermode: true,
   loglevel: true,
+  loglevelMaps: true,
   traceSizeLimit: true,
   protocols: true,
   mandatoryProtocols: true,
