@@ -162,8 +162,10 @@ export class Listener implements ListenerOwner, SmtpdListener {
       logger.warn(
         `Connection concurrency limit exceeded: ${count} from ${namaddr} for service ${name}`,
       );
+      return false;
     }
-    return count === null;
+    this.#watchLoad(1); // its handshake already has the time limits of a listener that is full
+    return true;
   }
 
   onTurnedAway(count: number): void {
@@ -214,9 +216,10 @@ export class Listener implements ListenerOwner, SmtpdListener {
     return `${this.address}:${this.port}`;
   }
 
-  #watchLoad(): void {
+  /** @param coming connections that are about to be taken */
+  #watchLoad(coming = 0): void {
     const service = this.#service;
-    const { taken } = this.#native;
+    const taken = this.#native.taken + coming;
     if (!service.stress && taken >= this.#high) {
       this.#setStress(true);
       service.logger.warn(`${this.#place}: under stress: ${taken} connections`);
