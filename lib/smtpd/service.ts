@@ -233,11 +233,12 @@ export class Service {
       'DSN',
       ...(this.options.smtputf8Enable ? ['SMTPUTF8'] : []),
       'CHUNKING',
+      ...(this.options.requiretlsEnable && tls ? ['REQUIRETLS'] : []), // RFC 8689 section 2: never in plaintext
     ];
   }
 }
 
-const withParameters: readonly Extension[] = ['SMTPUTF8', 'DSN', 'AUTH'];
+const withParameters: readonly Extension[] = ['SMTPUTF8', 'DSN', 'AUTH', 'REQUIRETLS'];
 
 function greeting({ banner }: ResolvedSmtpd): string {
   return `220 ${banner}\r\n`;
