@@ -11,17 +11,26 @@ import { PeerLoglevels } from '../log/loglevel-maps.js';
 import type { NativeChains, NativeContext, OwnCertificate, StartTlsProps } from '../native.js';
 import { ChainKeeper } from '../tls/chain-keeper.js';
 import type { CertificateOptions } from '../tls/chains.js';
-import { clientTlsProps, createClientContext } from '../tls/contexts.js';
-import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
+import type { HostPolicy } from '../policy/policy.js';
+import { createClientContext, sessionSettings } from '../tls/contexts.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
 import type { TlsSnapshot } from '../snapshot.js';
+import type { MtaSts } from '../sts/index.js';
+import type { HostFinder } from './destination.js';
+import type { HostPolicies } from './host-policy.js';
+import { peerTlsProps } from './peer.js';
+import type { TlsrptReporting } from './tlsrpt.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
   readonly keyLogFile?: string | undefined;
   readonly care: Required<CertificateOptions>;
+  readonly finder: HostFinder;
+  readonly policies: HostPolicies;
+  readonly tlsrpt: TlsrptReporting;
+  readonly sts: MtaSts | null;
 }
 
 export class DeliveryService {
@@ -29,21 +38,27 @@ export class DeliveryService {
   readonly logger: Required<Logger>;
   /** Of servers that have none of their own. */
   readonly logFlags: LogFlags;
-  readonly level: TlsLevel;
+  readonly finder: HostFinder;
+  readonly policies: HostPolicies;
+  readonly tlsrpt: TlsrptReporting;
+  readonly sts: MtaSts | null;
 
   readonly #loglevels: PeerLoglevels;
   readonly #keyLogFile: string | undefined;
   readonly #keeper: ChainKeeper;
   #context: NativeContext | null = null;
   #contextTried = false;
-  #tlsProps: { readonly key: string; readonly props: StartTlsProps | null } | null = null;
+  readonly #tlsProps = new WeakMap<HostPolicy, StartTlsProps | null>();
 
   /** @throws TlsError `INVALID_PARAMETER`, `KEYLOG_FILE` */
   constructor(props: ServiceProps) {
     const { options, logger } = props;
     this.options = options;
     this.logger = logger;
-    this.level = checkClientLevel(options.tls.securityLevel);
+    this.finder = props.finder;
+    this.policies = props.policies;
+    this.tlsrpt = props.tlsrpt;
+    this.sts = props.sts;
     this.#keeper = new ChainKeeper({
       engine: 'smtp',
       files: options.tls,
@@ -98,16 +113,22 @@ export class DeliveryService {
   /** Loads keys, certificates and tables anew; where that fails, the former ones stay. @throws TlsError (rejects) */
   async reload(): Promise<readonly OwnCertificate[]> {
     ensureLibrary(this.options.tls);
-    const [certificates, tables] = await Promise.allSettled([
+    const outcomes = await Promise.allSettled([
       (async () => this.#keeper.reload())(),
+      this.policies.reload(),
       this.#loglevels.reload(),
     ]);
-    for (const outcome of [certificates, tables]) {
-      if (outcome.status === 'rejected') {
-        throw outcome.reason;
-      }
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) {
+      throw failure.reason;
     }
     return this.certificates;
+  }
+
+  /** Closes the tables; a later delivery opens them again. */
+  close(): void {
+    this.policies.close();
+    this.#loglevels.close();
   }
 
   /** What is logged about TLS with this server. */
@@ -116,22 +137,25 @@ export class DeliveryService {
   }
 
   /** What `startTls` wants for a session; null when the settings cannot be used. */
-  tlsProps(level: TlsLevel, host: string, { trace }: LogFlags): StartTlsProps | null {
-    const key = `${level} ${trace} ${host}`;
-    if (this.#tlsProps?.key !== key) {
-      this.#tlsProps = { key, props: this.#makeTlsProps(level, host, trace) };
+  tlsProps(policy: HostPolicy, { trace }: LogFlags): StartTlsProps | null {
+    let props = this.#tlsProps.get(policy);
+    if (props === undefined) {
+      props = this.#makeTlsProps(policy);
+      this.#tlsProps.set(policy, props);
     }
-    return this.#tlsProps.props;
+    return props === null || trace === this.logFlags.trace
+      ? props
+      : { ...props, ...sessionSettings(this.options.tls, trace) };
   }
 
   /** Properties that an AUTH mechanism must not have on such a connection. */
-  securityOptions(tls: TlsSnapshot | null): readonly string[] {
+  securityOptions(tls: TlsSnapshot | null, matched: boolean): readonly string[] {
     const { saslSecurityOptions, saslTlsSecurityOptions, saslTlsVerifiedSecurityOptions } =
       this.options;
     if (tls === null) {
       return saslSecurityOptions;
     }
-    return tls.status === 'Verified' ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
+    return matched ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
   }
 
   #makeContext(chains: NativeChains | null): NativeContext {
@@ -142,12 +166,11 @@ export class DeliveryService {
     });
   }
 
-  #makeTlsProps(level: TlsLevel, host: string, trace: boolean): StartTlsProps | null {
+  #makeTlsProps(policy: HostPolicy): StartTlsProps | null {
     try {
-      const timeout = this.options.starttlsTimeout;
-      return clientTlsProps(this.options.tls, {
-        ...{ level, host, nexthop: host, timeout },
-        trace,
+      return peerTlsProps(policy, this.options.tls, {
+        timeout: this.options.starttlsTimeout,
+        trace: this.logFlags.trace,
         warn: (text) => this.logger.warn(text),
       });
     } catch (error) {

@@ -12,8 +12,10 @@ import { printable } from '../log/logger.js';
 import type { LogFlags } from '../log/loglevel.js';
 import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
+import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import type { TlsLevel } from '../tls/levels.js';
+import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
 import { type Failure, refused } from './failure.js';
@@ -24,11 +26,14 @@ import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
 
 export interface SessionProps extends Peer {
-  /** `none`, too, after a fall-back to plaintext. */
-  readonly level: TlsLevel;
+  readonly policy: HostPolicy;
+  /** The fall-back to plaintext. */
+  readonly plaintext: boolean;
   readonly credentials: LoginCredentials | null;
   /** What is logged about TLS with this server. */
   readonly logFlags: LogFlags;
+  /** Told of what becomes of TLS; null: nobody wants to know. */
+  readonly tlsrpt: TlsrptAttempt | null;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -60,12 +65,9 @@ export class Session implements ConversationEvents {
     const { options } = service;
     this.#conversation = new Conversation(connect(service, props), props, options, this);
     this.#hello = new Hello({
+      ...props,
       service,
       conversation: this.#conversation,
-      level: props.level,
-      host: props.host,
-      credentials: props.credentials,
-      logFlags: props.logFlags,
       done: (failure) => this.#settleOpening(failure),
     });
   }
@@ -167,6 +169,11 @@ export class Session implements ConversationEvents {
 
   connected(): void {
     this.relay = this.#conversation.namaddrport;
+    this.props.tlsrpt?.setConnection({
+      sendingMtaIp: this.#conversation.wire.connection.localAddress,
+      receivingMxHostname: this.props.host,
+      receivingIp: this.props.address,
+    });
     this.#hello.start();
   }
 
