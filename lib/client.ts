@@ -12,6 +12,7 @@ import { MessageSource } from './delivery/message-source.js';
 import { portNumber } from './delivery/nexthop.js';
 import type { DeliveryReport, DeliveryRequest, RecipientResult } from './delivery/report.js';
 import { checkRequest } from './delivery/request-check.js';
+import { bounceAdvice } from './delivery/requiretls.js';
 import { type Route, routesOf } from './delivery/routes.js';
 import { DeliveryService } from './delivery/service.js';
 import { SessionPool } from './delivery/session-pool.js';
@@ -172,7 +173,7 @@ export class Smtp {
     const service = this.#service;
     const queueId = request.queueId ?? nextQueueId();
     const source = new MessageSource(request.message, service.options.lineLengthLimit);
-    const tlsRequiredNo = await saysTlsRequiredNo(source, queueId, service);
+    const tlsRequiredNo = await saysTlsRequiredNo(source, request, queueId, service);
     const results: RecipientResult[] = [];
     let last: DeliveryResult | null = null;
     for (const { recipients, nexthops } of routes) {
@@ -187,7 +188,8 @@ export class Smtp {
       }
     }
     service.policies.requestEnded();
-    return { queueId, recipients: results, tls: last?.tls ?? null };
+    const bounce = bounceAdvice(request, service.options);
+    return { queueId, recipients: results, bounce, tls: last?.tls ?? null };
   }
 }
 

@@ -147,6 +147,13 @@ export interface SmtpParameters {
   readonly smtputf8Enable?: boolean;
   /** `requiretls_enable`: a message that asks for REQUIRETLS (RFC 8689) is delivered as `requiretlsPolicy` says. */
   readonly requiretlsEnable?: boolean;
+  /**
+   * `smtp_requiretls_policy`: how a next hop is held to REQUIRETLS: `enforce`, `opportunistic+starttls`, `opportunistic`, `disable`, `error`, or
+   * tables with these by domain; the first that says something counts, `enforce` where nothing does.
+   */
+  readonly requiretlsPolicy?: string;
+  /** `requiretls_redact_dsn`: bounces of such messages are to have headers alone, and go without REQUIRETLS. */
+  readonly requiretlsRedactDsn?: boolean;
   /** `smtp_sasl_auth_enable`: AUTH where there are credentials. */
   readonly saslAuthEnable?: boolean;
   /** `smtp_sasl_security_options`: mechanisms that are not used, such as `noplaintext`. */

@@ -17,8 +17,9 @@ import { deferred, type Failure, softened } from './failure.js';
 import { type CredentialsLookup, lookupCredentials } from './login.js';
 import type { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
-import { Outcomes } from './outcomes.js';
+import { type Asked, askedOf, Outcomes } from './outcomes.js';
 import type { DeliveryRequest, RecipientResult } from './report.js';
+import { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
@@ -59,6 +60,8 @@ export class Delivery {
   #stopped = false;
   /** Sessions with servers of this next hop that got as far as MAIL. */
   #sessions = 0;
+  /** There is no other server to try. */
+  #last = false;
 
   constructor(props: DeliveryProps) {
     const { request, service, queueId, recipients } = props;
@@ -102,6 +105,7 @@ export class Delivery {
     const { mxSessionLimit: limit } = service.options;
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
+      this.#last = lastOne && i === targets.length - 1;
       const failure = await this.#tryTarget(target, attempt);
       if (this.#finished) {
         return;
@@ -124,30 +128,55 @@ export class Delivery {
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<Failure | null> {
     const { service, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
+    const requiretls = await this.#requiretlsAt(target);
     if (isProblem(policy)) {
-      return this.#skip(policy);
+      return this.#skip(policy, requiretls);
+    }
+    const { level } = policy;
+    const insecure = requiretls?.at({ at: 'level', level, host: target.peer.host }) ?? null;
+    if (insecure !== null) {
+      return this.#giveUp(insecure, { level, requiretls }, null);
     }
     const login = await this.#credentialsFor(target);
     if (login !== null && 'kind' in login) {
-      this.#outcomes.setAll(login, policy.level, null);
+      this.#outcomes.setAll(login, { level, requiretls }, null);
       return login;
     }
     if (attempt !== null) {
       await this.#preparePolicyReport(attempt, policy, target);
     }
     const logFlags = await service.logFlagsOf(target.peer.host, target.peer.address);
-    const first = { ...target.peer, policy, plaintext: false, logFlags };
+    const first = { ...target.peer, policy, plaintext: false, requiretls, logFlags };
     return this.#tryAddress({ ...first, credentials: login, tlsrpt: attempt });
   }
 
   /** The policy of a host keeps us away from it. */
-  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): Failure {
+  #skip(
+    { dsn, text, warning, levelKnown }: PolicyProblem,
+    requiretls: RequiretlsRequest | null,
+  ): Failure {
     if (warning !== null) {
       this.#props.service.logger.warn(warning);
     }
     const failure = deferred('connect', dsn, text);
-    this.#outcomes.setAll(failure, levelKnown ?? 'unknown', null);
+    this.#outcomes.setAll(failure, { level: levelKnown ?? 'unknown', requiretls }, null);
     return failure;
+  }
+
+  /** The request for REQUIRETLS at a server; null: there is none. */
+  async #requiretlsAt({ facts }: Target): Promise<RequiretlsRequest | null> {
+    const { service, request, queueId } = this.#props;
+    const policy = await service.requiretls.of(request, facts.nexthop, queueId);
+    const log = (text: string): void => service.logger.info(`${queueId}: ${text}`);
+    return policy === null ? null : new RequiretlsRequest(policy, log);
+  }
+
+  /** A server is no good; what REQUIRETLS says against it is not for good while there are others. */
+  #giveUp(failure: Failure, asked: Asked, session: Session | null): Failure {
+    const known =
+      failure === asked.requiretls?.failure && !this.#last ? softened(failure) : failure;
+    this.#outcomes.setAll(known, asked, session);
+    return known;
   }
 
   /** By the name of the server, else by the next hop. */
@@ -204,7 +233,7 @@ export class Delivery {
         throw error;
       }
       const failure = deferred('connect', '4.4.1', error.message);
-      this.#outcomes.setAll(failure, server.policy.level, null);
+      this.#outcomes.setAll(failure, askedOf(server), null);
       return failure;
     }
   }
@@ -214,8 +243,7 @@ export class Delivery {
     const refusal = session.uses === 0 ? await session.opened() : null;
     this.#tls = session.tls;
     if (refusal !== null) {
-      this.#outcomes.setAll(refusal, session.props.policy.level, session);
-      return refusal;
+      return this.#giveUp(refusal, askedOf(session.props), session);
     }
     this.#sessions++;
     const { request, recipients, service, pool, more, source } = this.#props;
@@ -227,6 +255,7 @@ export class Delivery {
         recipients: open.map((i) => recipients[i] ?? ''),
         source,
         smtputf8Enable: service.options.smtputf8Enable,
+        requiretls: session.props.requiretls?.passedOn ?? null,
       },
       session.namaddr,
     );
@@ -253,6 +282,7 @@ export class Delivery {
       session.props.policy.level === 'may' &&
       !session.props.plaintext &&
       session.props.credentials === null &&
+      session.props.requiretls?.forbidsPlaintext !== true &&
       this.#active - this.#arrival >= service.options.minimalBackoffTime &&
       source.rewindable &&
       this.#outcomes.open.length > 0

@@ -20,6 +20,7 @@ import type { MtaSts } from '../sts/index.js';
 import type { HostFinder } from './destination.js';
 import type { HostPolicies } from './host-policy.js';
 import { peerTlsProps } from './peer.js';
+import { RequiretlsPolicies } from './requiretls.js';
 import type { TlsrptReporting } from './tlsrpt.js';
 
 export interface ServiceProps {
@@ -40,6 +41,7 @@ export class DeliveryService {
   readonly logFlags: LogFlags;
   readonly finder: HostFinder;
   readonly policies: HostPolicies;
+  readonly requiretls: RequiretlsPolicies;
   readonly tlsrpt: TlsrptReporting;
   readonly sts: MtaSts | null;
 
@@ -57,6 +59,7 @@ export class DeliveryService {
     this.logger = logger;
     this.finder = props.finder;
     this.policies = props.policies;
+    this.requiretls = new RequiretlsPolicies(options, logger);
     this.tlsrpt = props.tlsrpt;
     this.sts = props.sts;
     this.#keeper = new ChainKeeper({
@@ -116,6 +119,7 @@ export class DeliveryService {
     const outcomes = await Promise.allSettled([
       (async () => this.#keeper.reload())(),
       this.policies.reload(),
+      this.requiretls.reload(),
       this.#loglevels.reload(),
     ]);
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
@@ -128,6 +132,7 @@ export class DeliveryService {
   /** Closes the tables; a later delivery opens them again. */
   close(): void {
     this.policies.close();
+    this.requiretls.close();
     this.#loglevels.close();
   }
 

@@ -21,6 +21,7 @@ import { Conversation, type ConversationEvents, type Peer } from './conversation
 import { type Failure, refused } from './failure.js';
 import { Hello } from './hello.js';
 import type { LoginCredentials } from './login.js';
+import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
@@ -30,6 +31,8 @@ export interface SessionProps extends Peer {
   /** The fall-back to plaintext. */
   readonly plaintext: boolean;
   readonly credentials: LoginCredentials | null;
+  /** Null: nobody asks for REQUIRETLS. */
+  readonly requiretls: RequiretlsRequest | null;
   /** What is logged about TLS with this server. */
   readonly logFlags: LogFlags;
   /** Told of what becomes of TLS; null: nobody wants to know. */

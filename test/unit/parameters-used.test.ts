@@ -33,12 +33,7 @@ const sources: Readonly<Record<Engine, string>> = {
 };
 
 /** Its default is what smtp_helo_name is made of; and what is a server's among the parameters of both engines. */
-const usedByReference = [
-  'smtp requiretlsEnable',
-  'smtp myhostname',
-  'smtp serverSniMaps',
-  'smtp sessionTicketCipher',
-];
+const usedByReference = ['smtp myhostname', 'smtp serverSniMaps', 'smtp sessionTicketCipher'];
 
 test.each(['smtpd', 'smtp'] as const)('the %s engine reads its options', (engine) => {
   const rows = engineParameters(engine).map((row) => {

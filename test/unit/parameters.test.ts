@@ -84,6 +84,8 @@ const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
   discardEhloKeywords: true,
   smtputf8Enable: true,
   requiretlsEnable: true,
+  requiretlsPolicy: true,
+  requiretlsRedactDsn: true,
   saslAuthEnable: true,
   saslSecurityOptions: true,
   saslTlsSecurityOptions: true,
