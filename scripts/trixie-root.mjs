@@ -1,5 +1,5 @@
 // A private Debian 13 root, for tests that need a system with OpenSSL 3.5 of its own and a node that
-// shares it (Debian's nodejs), or that talk to the distribution's Postfix and swaks, on a machine
+// shares it (Debian's nodejs), or that talk to the distribution's Postfix, Exim and swaks, on a machine
 // that is something else.
 //
 // Made once with debootstrap into the user's cache, from the mirror that this machine's apt is
@@ -18,8 +18,18 @@ const PACKAGES = [
   ...['nodejs', 'libssl-dev', 'libnode-dev', 'g++', 'make', 'python3', 'openssl'],
   ...['postfix', 'swaks', 'libnet-ssleay-perl', 'gnutls-bin'],
   ...['nsd', 'unbound', 'ldnsutils'],
+  ...['libidn12', 'libnsl2'],
 ];
-const HASH = createHash('sha256').update(PACKAGES.join(' ')).digest('hex').slice(0, 12);
+/** Unpacked beside the others with a user of its own: installed it would take Postfix away. */
+const EXIM = [
+  'cd /tmp && apt-get -q download exim4-daemon-light',
+  'dpkg-deb -x exim4-daemon-light_*.deb /opt/exim && rm exim4-daemon-light_*.deb',
+  'useradd --system --no-create-home Debian-exim',
+].join(' && ');
+const HASH = createHash('sha256')
+  .update([...PACKAGES, EXIM].join(' '))
+  .digest('hex')
+  .slice(0, 12);
 
 /** Where the finished root is, or would be. */
 export function trixieRoot() {
@@ -120,6 +130,7 @@ function makeRoot() {
   must('apt-get update', ['chroot', work, 'apt-get', '-q', 'update']);
   const install = ['apt-get', '-q', 'install', '-y', '--no-install-recommends', ...PACKAGES];
   must('apt-get install', ['chroot', work, ...install]);
+  must('unpacking Exim', ['chroot', work, 'sh', '-c', EXIM]);
   rmSync(join(work, 'var/cache/apt/archives'), { recursive: true, force: true });
   renameSync(work, target);
   say(`the Debian 13 root is ready in ${target}`);

@@ -6,7 +6,7 @@ import type { StartTlsProps } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { type ClientSessionProps, clientTlsProps } from '../tls/contexts.js';
-import { mustMatch, neverVerified, type TlsLevel } from '../tls/levels.js';
+import { isDaneBased, mustMatch, neverVerified, type TlsLevel } from '../tls/levels.js';
 import type { ResolvedSmtpTls } from '../tls/options.js';
 import { peerAuth } from '../tls/peer-auth.js';
 
@@ -38,13 +38,15 @@ export function peerTlsProps(
 
 function auth(policy: HostPolicy): StartTlsProps['auth'] {
   const { level, match, tlsa, trustAnchorFiles, enableRpk, forcedFailure } = policy;
-  return peerAuth(level, {
+  const native = peerAuth(level, {
     ...(level === 'fingerprint' ? { fingerprints: match } : { names: match }),
     tlsa,
     trustAnchorFiles,
     enableRpk,
     forcedFailure,
   });
+  // The policy knows which records can be loaded; where none can, the session is encrypted as at level encrypt.
+  return isDaneBased(level) ? { ...native, requestRpk: enableRpk } : native;
 }
 
 /** The level that a session has reached: without one usable TLSA record that of encryption alone. */

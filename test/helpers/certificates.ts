@@ -39,7 +39,7 @@ const cache = fileURLToPath(
 
 /** A self-signed certificate for mx.example.com and localhost. */
 export function certificate(algorithm: KeyAlgorithm): Certificate {
-  return make(algorithm, algorithm, '/CN=mx.example.com', [
+  return makeCertificate(algorithm, algorithm, '/CN=mx.example.com', [
     '-addext',
     'subjectAltName=DNS:mx.example.com,DNS:localhost,IP:127.0.0.1',
   ]);
@@ -47,12 +47,12 @@ export function certificate(algorithm: KeyAlgorithm): Certificate {
 
 /** One of many self-signed certificates: each name has its own. */
 export function namedCertificate(name: string): Certificate {
-  return make(`named-${name}`, 'ecdsa', `/CN=${name}`, []);
+  return makeCertificate(`named-${name}`, 'ecdsa', `/CN=${name}`, []);
 }
 
 /** An authority for {@link issuedCertificate}. */
 export function authority(): Certificate {
-  return make('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', [
+  return makeCertificate('authority', 'ecdsa', '/O=mxtls test/CN=Test Authority', [
     ...['-addext', 'basicConstraints=critical,CA:TRUE'],
     ...['-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
   ]);
@@ -64,7 +64,7 @@ export function deepCertificate(intermediates: number): Certificate {
     return issuedCertificate();
   }
   const issuer = intermediate(intermediates);
-  const leaf = make(`deep-${intermediates}`, 'ecdsa', '/CN=deep.example.com', [
+  const leaf = makeCertificate(`deep-${intermediates}`, 'ecdsa', '/CN=deep.example.com', [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:FALSE'],
   ]);
@@ -76,7 +76,7 @@ export function deepCertificate(intermediates: number): Certificate {
 
 function intermediate(depth: number): Certificate {
   const issuer = depth === 1 ? authority() : intermediate(depth - 1);
-  return make(`intermediate-${depth}`, 'ecdsa', `/CN=Intermediate ${depth}`, [
+  return makeCertificate(`intermediate-${depth}`, 'ecdsa', `/CN=Intermediate ${depth}`, [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:TRUE'],
   ]);
@@ -91,7 +91,7 @@ export function serverCertificate(
   const issuer = intermediate(1);
   const san =
     dns.length === 0 ? [] : ['-addext', `subjectAltName=${dns.map((n) => `DNS:${n}`).join(',')}`];
-  const leaf = make(`server-${name}`, 'ecdsa', '/CN=mail.example.com', [
+  const leaf = makeCertificate(`server-${name}`, 'ecdsa', '/CN=mail.example.com', [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:FALSE', ...san, ...extra],
   ]);
@@ -117,7 +117,7 @@ export function serversOnlyCertificate(): Certificate {
 
 function issue(name: string, subject: string, ...extensions: readonly string[]): Certificate {
   const issuer = authority();
-  return make(name, 'ecdsa', subject, [
+  return makeCertificate(name, 'ecdsa', subject, [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['basicConstraints=critical,CA:FALSE', ...extensions].flatMap((ext) => ['-addext', ext]),
   ]);
@@ -147,7 +147,7 @@ export function hostCertificate(
   extra: readonly string[] = [],
 ): Certificate {
   const issuer = authority();
-  return make(`host-${name}`, 'ecdsa', `/CN=${name}`, [
+  return makeCertificate(`host-${name}`, 'ecdsa', `/CN=${name}`, [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:FALSE'],
     ...(altNames === null ? [] : ['-addext', `subjectAltName=${altNames}`]),
@@ -155,7 +155,8 @@ export function hostCertificate(
   ]);
 }
 
-function make(
+/** Makes one, or finds it: `name` stands for everything that tells it from others. `extra` are arguments of `openssl req`. */
+export function makeCertificate(
   name: string,
   algorithm: KeyAlgorithm,
   subject: string,

@@ -52,12 +52,18 @@ export interface PostfixOptions {
   readonly keys: readonly KeyAlgorithm[];
   /** Addresses of postfix.example that it takes. */
   readonly mailboxes: readonly string[];
-  /** Destination domain to next hop, `[127.0.0.1]:2525`. */
+  /** Destination domain or recipient to next hop, `[127.0.0.1]:2525`, or to transport and next hop. */
   readonly transport: Readonly<Record<string, string>>;
   /** Further lines of main.cf. */
   readonly main: Readonly<Record<string, string>>;
   /** More smtpds, by name, with parameters of their own. */
   readonly smtpds?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** The same at places of the caller's choice, `127.0.0.9:2525`. */
+  readonly smtpdsAt?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** More smtp(8) transports, by name, with parameters of their own. */
+  readonly transports?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Address of the name server, whose AD bit counts; at port 53, since resolv.conf(5) knows no other. */
+  readonly nameserver?: string;
   /** What a password has to be to let a user in; without it there is no AUTH. */
   readonly isPassword?: IsPassword;
   /** Files for those lines, by their names in `$config_directory`. */
@@ -171,6 +177,9 @@ export class Postfix {
     main,
     files = {},
     smtpds,
+    smtpdsAt = {},
+    transports = {},
+    nameserver,
     isPassword,
   }: PostfixOptions): void {
     chmodSync(this.#directory, 0o755);
@@ -187,8 +196,14 @@ export class Postfix {
     for (const [name, file] of Object.entries(files)) {
       copyFileSync(file, this.#file('etc', name));
     }
+    if (nameserver !== undefined) {
+      const text = `nameserver ${nameserver}\noptions trust-ad edns0\n`;
+      writeFileSync(this.#file('resolv.conf'), text);
+    }
     const boxes = mailboxes.map((address) => `{ ${address} = ${address}/ }`);
-    const routes = Object.entries(transport).map(([domain, hop]) => `{ ${domain} = smtp:${hop} }`);
+    const routes = Object.entries(transport).map(
+      ([key, hop]) => `{ ${key} = ${hop.startsWith('[') ? `smtp:${hop}` : hop} }`,
+    );
     const parameters = {
       compatibility_level: '3.9',
       queue_directory: this.#file('spool'),
@@ -222,8 +237,15 @@ export class Postfix {
     const others = Object.entries(smtpds ?? {}).map(([name, own]) =>
       smtpdService(`${this.address}:${this.portOf(name)}`, own),
     );
+    const placed = Object.entries(smtpdsAt).map(([place, own]) => smtpdService(place, own));
     const smtpd = smtpdService(`${this.address}:${this.port}`, {});
-    writeFileSync(this.#file('etc', 'master.cf'), smtpd + others.join('') + services);
+    const more = Object.entries(transports).map(
+      ([name, own]) => `${name} unix - - n - - smtp${optionLines(own)}\n`,
+    );
+    writeFileSync(
+      this.#file('etc', 'master.cf'),
+      [smtpd, ...others, ...placed, services, ...more].join(''),
+    );
   }
 
   /** Resolves when it listens. */
@@ -231,6 +253,7 @@ export class Postfix {
     // The last `cat` is the first process of the namespace: when it ends, all others are killed. The
     // other one gives Postfix a pipe to open by name, which it cannot do with a socket.
     const script =
+      'if test -e resolv.conf; then mount --bind resolv.conf /etc/resolv.conf; fi; ' +
       'chown postfix data; { postfix -c "$PWD/etc" start-fg; echo it has ended; } 2>&1 | cat & exec cat';
     const [program = '', ...args] = inDebian13(['sh', '-c', script], this.#directory);
     const env = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' };
@@ -252,10 +275,12 @@ export class Postfix {
 
 /** A line of master.cf. */
 function smtpdService(place: string, parameters: Readonly<Record<string, string>>): string {
-  const options = Object.entries(parameters).map(
-    ([name, value]) => `\n  -o { ${name} = ${value} }`,
-  );
-  return `${place} inet n - n - - smtpd${options.join('')}\n`;
+  return `${place} inet n - n - - smtpd${optionLines(parameters)}\n`;
+}
+
+function optionLines(parameters: Readonly<Record<string, string>>): string {
+  const lines = Object.entries(parameters).map(([name, value]) => `\n  -o { ${name} = ${value} }`);
+  return lines.join('');
 }
 
 /** A loopback address chosen by chance, and a port there chosen by the kernel. */

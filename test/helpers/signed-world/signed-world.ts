@@ -35,6 +35,7 @@ export class SignedWorld {
   readonly #directory = mkdtempSync(join(tmpdir(), 'mxtls-dns-'));
   readonly #children: { readonly process: ChildProcess; readonly closed: Promise<unknown> }[] = [];
   #nameserver = '';
+  #atPort53 = '';
   #plain = '';
   #blind = '';
 
@@ -42,10 +43,11 @@ export class SignedWorld {
     chmodSync(this.#directory, 0o755);
   }
 
-  static async start(zones: Zones): Promise<SignedWorld> {
+  /** @param resolvConf with {@link addressAtPort53} */
+  static async start(zones: Zones, resolvConf = false): Promise<SignedWorld> {
     const world = new SignedWorld();
     try {
-      await world.#start(zones);
+      await world.#start(zones, resolvConf);
     } catch (error) {
       await world.close();
       throw error;
@@ -56,6 +58,11 @@ export class SignedWorld {
   /** `address:port` of a resolver that validates and says why it refuses. */
   get nameserver(): string {
     return this.#nameserver;
+  }
+
+  /** Where {@link nameserver} answers for those who know it by resolv.conf(5), which has no ports. */
+  get addressAtPort53(): string {
+    return this.#atPort53;
   }
 
   /** One that validates and answers plain SERVFAIL, as Unbound does by default. */
@@ -77,14 +84,18 @@ export class SignedWorld {
     rmSync(this.#directory, { recursive: true });
   }
 
-  async #start(zones: Zones): Promise<void> {
+  async #start(zones: Zones, resolvConf: boolean): Promise<void> {
     const authority = await freePlace();
     const files = writeZones(this.#directory, authority.address, zones);
     const nsd = this.#file('nsd.conf', nsdConf(authority, this.#directory, files));
     await this.#run('nsd', ['nsd', '-d', '-c', nsd], /nsd started/);
+    if (resolvConf) {
+      ({ address: this.#atPort53 } = await freePlace());
+    }
     const resolver = async (name: string, kind: ResolverKind): Promise<string> => {
       const place = await freePlace();
-      const conf = unboundConf(place, authority, this.#directory, files, kind);
+      const at53 = resolvConf && name === 'unbound' ? [{ address: this.#atPort53, port: 53 }] : [];
+      const conf = unboundConf([place, ...at53], authority, this.#directory, files, kind);
       await this.#run(
         name,
         ['unbound', '-d', '-c', this.#file(`${name}.conf`, conf)],
@@ -147,7 +158,7 @@ ${list.join('')}`;
 }
 
 function unboundConf(
-  { address, port }: Place,
+  places: readonly Place[],
   authority: Place,
   directory: string,
   { zones, trustAnchor }: ZoneFiles,
@@ -161,9 +172,9 @@ function unboundConf(
   const stubs = [...zones.keys()].map(
     (zone) => `stub-zone:\n  name: "${zone}"\n  stub-addr: ${at}\n`,
   );
+  const interfaces = places.map(({ address, port }) => `  interface: ${address}@${port}\n`);
   return `server:
-  interface: ${address}@${port}
-  do-ip6: no
+${interfaces.join('')}  do-ip6: no
   num-threads: 1
   username: ""
   chroot: ""
