@@ -1,6 +1,6 @@
 /** Our smtp in the world of the recorded cases, with the parameters that the recording was made with. */
 import { Smtp, type SmtpOptions } from '../../../lib/client.js';
-import type { RecipientResult } from '../../../lib/delivery/report.js';
+import type { DeliveryRequest, RecipientResult } from '../../../lib/delivery/report.js';
 import { tlsSummary } from '../../../lib/log/summary.js';
 import type { ClientSecurityLevel } from '../../../lib/tls/levels.js';
 import { Lines } from '../lines.js';
@@ -14,8 +14,18 @@ export class OurClient {
   readonly #world: TruthWorld;
   readonly #smtps = new Map<string, Smtp>();
 
-  constructor(world: TruthWorld) {
+  readonly #options: SmtpOptions;
+  readonly #request: Partial<DeliveryRequest>;
+
+  /** @param options beside those of the recording @param request what all messages ask for */
+  constructor(
+    world: TruthWorld,
+    options: SmtpOptions = {},
+    request: Partial<DeliveryRequest> = {},
+  ) {
     this.#world = world;
+    this.#options = options;
+    this.#request = request;
   }
 
   /** One message, as if it had just come. */
@@ -29,6 +39,7 @@ export class OurClient {
       recipients: [`b@${one.domain}`.replace(/\.$/, '')],
       message,
       nexthop: this.#world.destinationOf(one),
+      ...this.#request,
     });
     const [result] = recipients;
     if (result === undefined) {
@@ -46,7 +57,10 @@ export class OurClient {
   #smtp(level: string): Smtp {
     const smtp =
       this.#smtps.get(level) ??
-      new Smtp(ourOptions(this.#world, level as ClientSecurityLevel, this.lines));
+      new Smtp({
+        ...ourOptions(this.#world, level as ClientSecurityLevel, this.lines),
+        ...this.#options,
+      });
     this.#smtps.set(level, smtp);
     return smtp;
   }
