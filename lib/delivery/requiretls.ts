@@ -114,7 +114,8 @@ export class RequiretlsRequest {
   /** Null: it goes on. */
   at(step: RequiretlsStep): Failure | null {
     const decision = requiretlsStep(this.policy, step);
-    this.#final = this.policy === 'error' ? null : finalOf(step, decision.kind === 'fail');
+    this.#final =
+      this.policy === 'error' ? null : finalOf(this.policy, step, decision.kind === 'fail');
     if (decision.kind === 'log') {
       this.#log(decision.text);
     }
@@ -128,14 +129,14 @@ export class RequiretlsRequest {
   }
 }
 
-function finalOf(step: RequiretlsStep, failed: boolean): Final {
+function finalOf(policy: RequiretlsPolicy, step: RequiretlsStep, failed: boolean): Final {
   switch (step.at) {
     case 'requiretls-offered':
       return 'requiretls';
     case 'requiretls-not-offered':
       return 'none';
     case 'level':
-      return failed ? (step.level === 'none' ? 'noencryption' : 'nocertmatch') : null;
+      return failed ? (policy === 'enforce' ? 'nocertmatch' : 'noencryption') : null;
     case 'not-matched':
       return failed ? 'nocertmatch' : null;
     default:
