@@ -8,7 +8,7 @@
  */
 import { TlsError } from '../errors.js';
 import { logEstablished } from '../log/handshake.js';
-import { type HostPolicy, isProblem, type PolicyProblem } from '../policy/policy.js';
+import { isProblem, type PolicyProblem } from '../policy/policy.js';
 import { nexthopDomain } from '../policy/host-name.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { TlsrptAttempt } from '../tlsrpt/index.js';
@@ -23,7 +23,7 @@ import { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
-import { reportMissingSts, tlsrptPolicy } from './tlsrpt.js';
+import { hostReport } from './tlsrpt.js';
 import { Transaction } from './transaction.js';
 
 export interface DeliveryProps {
@@ -96,9 +96,8 @@ export class Delivery {
     const targets = await service.finder.find(nexthop);
     if ('kind' in targets) {
       // That a place to fall back to is not there is no reason to give the message up.
-      const failure = index > 0 ? softened(targets) : targets;
-      this.#outcomes.setAll(failure, null, null);
-      this.#logTrouble(failure, lastOne);
+      this.#outcomes.setAll(index > 0 ? softened(targets) : targets, null, null);
+      this.#logTrouble(lastOne);
       return;
     }
     const attempt = await service.tlsrpt.attempt(nexthop, tlsRequiredNo);
@@ -106,61 +105,63 @@ export class Delivery {
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
       this.#last = lastOne && i === targets.length - 1;
-      const failure = await this.#tryTarget(target, attempt);
+      await this.#tryTarget(target, attempt);
       if (this.#finished) {
         return;
       }
       const enough = limit > 0 && this.#sessions >= limit;
-      this.#logTrouble(failure, lastOne && (enough || i === targets.length - 1));
+      this.#logTrouble(lastOne && (enough || i === targets.length - 1));
       if (enough) {
         return;
       }
     }
   }
 
-  /** What went wrong with a server that is not the last one. */
-  #logTrouble(failure: Failure | null, last: boolean): void {
-    if (failure !== null && !last) {
-      this.#props.service.logger.info(`${this.#props.queueId}: ${failure.text}`);
+  /** What went wrong with a server that is not the last one: each reason once. */
+  #logTrouble(last: boolean): void {
+    for (const reason of last ? [] : this.#outcomes.reasons) {
+      this.#props.service.logger.info(`${this.#props.queueId}: ${reason}`);
     }
   }
 
-  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<Failure | null> {
+  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
     const requiretls = await this.#requiretlsAt(target);
     if (isProblem(policy)) {
-      return this.#skip(policy, requiretls);
+      this.#skip(policy, requiretls);
+      return;
     }
     const { level } = policy;
     const insecure = requiretls?.at({ at: 'level', level, host: target.peer.host }) ?? null;
     if (insecure !== null) {
-      return this.#giveUp(insecure, { level, requiretls }, null);
+      this.#giveUp(insecure, { level, requiretls }, null);
+      return;
     }
     const login = await this.#credentialsFor(target);
     if (login !== null && 'kind' in login) {
       this.#outcomes.setAll(login, { level, requiretls }, null);
-      return login;
+      return;
     }
-    if (attempt !== null) {
-      await this.#preparePolicyReport(attempt, policy, target);
-    }
+    const report =
+      attempt === null
+        ? null
+        : await hostReport(attempt, policy, domainOf(target).toLowerCase(), service.sts);
     const logFlags = await service.logFlagsOf(target.peer.host, target.peer.address);
-    const first = { ...target.peer, policy, plaintext: false, requiretls, logFlags };
-    return this.#tryAddress({ ...first, credentials: login, tlsrpt: attempt });
+    const peer = { ...target.peer, policy, plaintext: false, requiretls, logFlags };
+    await this.#tryAddress({ ...peer, credentials: login, report });
   }
 
   /** The policy of a host keeps us away from it. */
   #skip(
     { dsn, text, warning, levelKnown }: PolicyProblem,
     requiretls: RequiretlsRequest | null,
-  ): Failure {
+  ): void {
     if (warning !== null) {
       this.#props.service.logger.warn(warning);
     }
-    const failure = deferred('connect', dsn, text);
-    this.#outcomes.setAll(failure, { level: levelKnown ?? 'unknown', requiretls }, null);
-    return failure;
+    const asked = { level: levelKnown ?? 'unknown', requiretls } as const;
+    this.#outcomes.setAll(deferred('connect', dsn, text), asked, null);
   }
 
   /** The request for REQUIRETLS at a server; null: there is none. */
@@ -180,24 +181,15 @@ export class Delivery {
   }
 
   /** By the name of the server, else by the next hop. */
-  async #credentialsFor({ peer, facts }: Target): ReturnType<typeof lookupCredentials> {
+  async #credentialsFor(target: Target): ReturnType<typeof lookupCredentials> {
     const { service, credentials } = this.#props;
     if (!service.options.saslAuthEnable) {
       return null;
     }
-    const found = await lookupCredentials(peer.host, credentials);
-    const domain = nexthopDomain(facts.nexthop);
-    return found !== null || domain === peer.host ? found : lookupCredentials(domain, credentials);
-  }
-
-  async #preparePolicyReport(
-    attempt: TlsrptAttempt,
-    policy: HostPolicy,
-    { facts }: Target,
-  ): Promise<void> {
-    const domain = nexthopDomain(facts.nexthop).toLowerCase();
-    attempt.setPolicy(tlsrptPolicy(policy, domain));
-    await reportMissingSts(attempt, policy, this.#props.service.sts, domain);
+    const { host } = target.peer;
+    const found = await lookupCredentials(host, credentials);
+    const domain = domainOf(target);
+    return found !== null || domain === host ? found : lookupCredentials(domain, credentials);
   }
 
   /** One address; at level `may` perhaps a second time, in plaintext. */
@@ -214,7 +206,7 @@ export class Delivery {
     if (failure === null || !this.#mayFallBack(failure, session)) {
       return failure;
     }
-    const plain = this.#connect({ ...server, plaintext: true, tlsrpt: null });
+    const plain = this.#connect({ ...server, plaintext: true, report: null });
     return plain instanceof Session ? this.#attempt(plain) : plain;
   }
 
@@ -297,4 +289,8 @@ export class Delivery {
       logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
   }
+}
+
+function domainOf({ facts }: Target): string {
+  return nexthopDomain(facts.nexthop);
 }

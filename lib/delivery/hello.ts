@@ -332,7 +332,7 @@ export class Hello {
 
   /** Who the server says it is, and why it is not believed where it has to be. */
   #tellOfCredential(snapshot: TlsSnapshot): void {
-    const { service, conversation, policy, tlsrpt, logFlags } = this.#props;
+    const { service, conversation, policy, host, tlsrpt, logFlags } = this.#props;
     const flags = mustMatch(policy.level) ? withUntrusted(logFlags) : logFlags;
     const { untrusted, certmatch, peercert, verbose } = flags;
     if (certmatch || peercert || verbose || (untrusted && snapshot.verifyError !== null)) {
@@ -346,7 +346,7 @@ export class Hello {
     }
     if (tlsrpt !== null) {
       reportCertificate(tlsrpt, policy, snapshot);
-      noteTested(tlsrpt, policy, snapshot);
+      noteTested(tlsrpt, policy, host, snapshot);
     }
   }
 

@@ -15,7 +15,6 @@ import type { NativeConnection } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import type { TlsLevel } from '../tls/levels.js';
-import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
 import { type Failure, refused } from './failure.js';
@@ -23,6 +22,7 @@ import { Hello } from './hello.js';
 import type { LoginCredentials } from './login.js';
 import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
+import { type HostReport, reportConnection } from './tlsrpt.js';
 import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
 
@@ -36,7 +36,7 @@ export interface SessionProps extends Peer {
   /** What is logged about TLS with this server. */
   readonly logFlags: LogFlags;
   /** Told of what becomes of TLS; null: nobody wants to know. */
-  readonly tlsrpt: TlsrptAttempt | null;
+  readonly report: HostReport | null;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -69,6 +69,7 @@ export class Session implements ConversationEvents {
     this.#conversation = new Conversation(connect(service, props), props, options, this);
     this.#hello = new Hello({
       ...props,
+      tlsrpt: props.report?.attempt ?? null,
       service,
       conversation: this.#conversation,
       done: (failure) => this.#settleOpening(failure),
@@ -172,11 +173,14 @@ export class Session implements ConversationEvents {
 
   connected(): void {
     this.relay = this.#conversation.namaddrport;
-    this.props.tlsrpt?.setConnection({
-      sendingMtaIp: this.#conversation.wire.connection.localAddress,
-      receivingMxHostname: this.props.host,
-      receivingIp: this.props.address,
-    });
+    const { report, host, address } = this.props;
+    if (report !== null) {
+      reportConnection(report, {
+        sendingMtaIp: this.#conversation.wire.connection.localAddress,
+        receivingMxHostname: host,
+        receivingIp: address,
+      });
+    }
     this.#hello.start();
   }
 
