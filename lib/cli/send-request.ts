@@ -17,6 +17,7 @@ export interface SendRequest {
   readonly routes: readonly Route[];
   /** Milliseconds since the epoch; null: now. */
   readonly arrivalTime: number | null;
+  readonly requiretls: boolean;
   /** File name, `-` for standard input. */
   readonly source: string;
 }
@@ -38,6 +39,7 @@ export function readRequest(options: ParsedArgs): SendRequest {
     sender,
     routes: routesTo(recipients, options.string('nexthop')),
     arrivalTime: readArrivalTime(options.string('arrival-time')),
+    requiretls: options.flag('requiretls'),
     source: options.positionals[0] ?? '-',
   };
 }

@@ -14,7 +14,7 @@ import { readMessage, readRequest, type SendRequest } from './send-request.js';
 import { firstSignal } from './signals.js';
 
 const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop '[HOST]:PORT']
-       [--arrival-time TIME] [--json] [--keylog FILE] [-c DIR] [-o NAME=VALUE ...] [FILE|-]
+       [--arrival-time TIME] [--requiretls] [--json] [--keylog FILE] [-c DIR] [-o NAME=VALUE ...] [FILE|-]
 
 Delivers a message by SMTP and prints how that went: a line about TLS, and one line per
 recipient. The message is read from FILE, or from standard input; line ends may be LF.
@@ -28,6 +28,8 @@ Options:
                             date such as 2026-01-31T12:00:00Z; default: now. At TLS level
                             "may", a delivery falls back to plaintext only when the message
                             has waited for minimal_backoff_time
+  --requiretls              ask for REQUIRETLS (RFC 8689): no plaintext, no server that cannot prove its
+                            identity, as strictly as smtp_requiretls_policy says
   --json                    print a JSON array instead, with one object per recipient, and
                             the lines on standard error
 ${keyLogHelp}
@@ -64,6 +66,7 @@ const specs = {
   to: { type: 'string', multiple: true },
   nexthop: { type: 'string' },
   'arrival-time': { type: 'string' },
+  requiretls: { type: 'boolean' },
   json: { type: 'boolean' },
   ...keyLogOption,
   ...parameterOption,
@@ -98,7 +101,7 @@ async function deliver(
 ): Promise<readonly DeliveryReport[]> {
   const { Smtp } = await import('../client.js');
   const smtp = new Smtp({ ...options, logger: printer(json) });
-  const { sender, routes, arrivalTime, source } = request;
+  const { sender, routes, arrivalTime, requiretls, source } = request;
   const message = await readMessage(source);
   finishOnSignal();
   const reports: DeliveryReport[] = [];
@@ -108,6 +111,7 @@ async function deliver(
         ...route,
         sender,
         message,
+        requiretls,
         encoding: message.some((byte) => byte > 127) ? '8bit' : '7bit',
         ...(arrivalTime === null ? {} : { arrivalTime }),
       }),
