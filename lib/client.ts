@@ -187,6 +187,7 @@ export class Smtp {
         results[recipients[at] ?? 0] = result;
       }
     }
+    source.cancel(); // its header was read, perhaps by nobody else
     service.policies.requestEnded();
     const bounce = bounceAdvice(request, service.options);
     return { queueId, recipients: results, bounce, tls: last?.tls ?? null };

@@ -6,6 +6,7 @@
  * others go to the next address with what is known so far, and what is left at the end keeps the last reason. Nothing is
  * sent twice on purpose: when nobody knows whether a server took the message, no other one is tried.
  */
+import { domainToASCII } from 'node:url';
 import { TlsError } from '../errors.js';
 import { logEstablished } from '../log/handshake.js';
 import { isProblem, type PolicyProblem } from '../policy/policy.js';
@@ -19,7 +20,7 @@ import type { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
 import { type Asked, askedOf, Outcomes } from './outcomes.js';
 import type { DeliveryRequest, RecipientResult } from './report.js';
-import { RequiretlsRequest } from './requiretls.js';
+import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
@@ -48,6 +49,12 @@ export interface DeliveryResult {
   readonly recipients: readonly RecipientResult[];
   /** The TLS session of the last connection; null in plaintext or without one. */
   readonly tls: TlsSnapshot | null;
+}
+
+/** What came of one connection; no session where none could be tried. */
+interface Tried {
+  readonly failure: Failure | null;
+  readonly session: Session | null;
 }
 
 export class Delivery {
@@ -125,9 +132,9 @@ export class Delivery {
   }
 
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
-    const { service, tlsRequiredNo } = this.#props;
+    const { service, request, queueId, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
-    const requiretls = await this.#requiretlsAt(target);
+    const requiretls = await service.requiretls.request(request, target.facts.nexthop, queueId);
     if (isProblem(policy)) {
       this.#skip(policy, requiretls);
       return;
@@ -146,7 +153,7 @@ export class Delivery {
     const report =
       attempt === null
         ? null
-        : await hostReport(attempt, policy, domainOf(target).toLowerCase(), service.sts);
+        : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
     const logFlags = await service.logFlagsOf(target.peer.host, target.peer.address);
     const peer = { ...target.peer, policy, plaintext: false, requiretls, logFlags };
     await this.#tryAddress({ ...peer, credentials: login, report });
@@ -162,14 +169,6 @@ export class Delivery {
     }
     const asked = { level: levelKnown ?? 'unknown', requiretls } as const;
     this.#outcomes.setAll(deferred('connect', dsn, text), asked, null);
-  }
-
-  /** The request for REQUIRETLS at a server; null: there is none. */
-  async #requiretlsAt({ facts }: Target): Promise<RequiretlsRequest | null> {
-    const { service, request, queueId } = this.#props;
-    const policy = await service.requiretls.of(request, facts.nexthop, queueId);
-    const log = (text: string): void => service.logger.info(`${queueId}: ${text}`);
-    return policy === null ? null : new RequiretlsRequest(policy, log);
   }
 
   /** A server is no good; what REQUIRETLS says against it is not for good while there are others. */
@@ -192,26 +191,43 @@ export class Delivery {
     return found !== null || domain === host ? found : lookupCredentials(domain, credentials);
   }
 
-  /** One address; at level `may` perhaps a second time, in plaintext. */
-  async #tryAddress(server: SessionProps): Promise<Failure | null> {
+  /** One address; with smaller ClientHellos where the usual one is too large, and at level `may` perhaps in plaintext. */
+  async #tryAddress(server: Omit<SessionProps, 'hello'>): Promise<void> {
+    const { hellos } = this.#props.service;
+    let tried: Tried = { failure: null, session: null };
+    for (const hello of hellos.kindsFor(server)) {
+      tried = await this.#trySession({ ...server, hello });
+      if (tried.session?.choked !== true) {
+        break;
+      }
+    }
+    const { session, failure } = tried;
+    if (session === null) {
+      return;
+    }
+    if (session.choked || session.tls !== null) {
+      hellos.learn(server, session.choked ? null : session.props.hello);
+    }
+    if (failure !== null && this.#mayFallBack(failure, session)) {
+      const plain = this.#connect({ ...session.props, plaintext: true, report: null });
+      await (plain === null ? plain : this.#attempt(plain));
+    }
+  }
+
+  async #trySession(server: SessionProps): Promise<Tried> {
     const session = this.#connect(server);
-    if (!(session instanceof Session)) {
-      return session;
+    if (session === null) {
+      return { failure: null, session };
     }
     const kept = session.uses > 0;
     const failure = await this.#attempt(session);
-    if (kept && failure?.kind === 'interrupted' && !this.#finished) {
-      return this.#tryAddress(server); // it broke while it was kept, perhaps for no other reason
-    }
-    if (failure === null || !this.#mayFallBack(failure, session)) {
-      return failure;
-    }
-    const plain = this.#connect({ ...server, plaintext: true, report: null });
-    return plain instanceof Session ? this.#attempt(plain) : plain;
+    return kept && failure?.kind === 'interrupted' && !this.#finished
+      ? this.#trySession(server) // it broke while it was kept, perhaps for no other reason
+      : { failure, session };
   }
 
-  /** A connection of an earlier message, or a new one. */
-  #connect(server: SessionProps): Session | Failure {
+  /** A connection of an earlier message, or a new one; null where that cannot even be tried, which the outcomes tell. */
+  #connect(server: SessionProps): Session | null {
     const { service, pool } = this.#props;
     const kept = server.plaintext ? null : pool.take(server);
     if (kept !== null) {
@@ -226,7 +242,7 @@ export class Delivery {
       }
       const failure = deferred('connect', '4.4.1', error.message);
       this.#outcomes.setAll(failure, askedOf(server), null);
-      return failure;
+      return null;
     }
   }
 

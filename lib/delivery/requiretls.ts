@@ -40,19 +40,20 @@ export class RequiretlsPolicies {
     this.#named = new Map(lists.map((list, i) => named(specs[i] ?? '', list)));
   }
 
-  /** What the request comes to on the way to a next hop; null: there is none that counts. Never rejects. */
-  async of(
+  /** A message's request at a server of a next hop; null: there is none that counts. Never rejects. */
+  async request(
     { requiretls }: DeliveryRequest,
     nexthop: string,
     queueId: string,
-  ): Promise<RequiretlsPolicy | null> {
+  ): Promise<RequiretlsRequest | null> {
     if (requiretls !== true || !this.#enabled) {
       return null;
     }
     const warn = (text: string): void => this.#logger.warn(`${queueId}: ${text}`);
     const domain = nexthopDomain(nexthop);
     const policy = await requiretlsPolicy(this.#elements, domain, this.#named, warn);
-    return policy === 'disable' ? null : policy;
+    const log = (text: string): void => this.#logger.info(`${queueId}: ${text}`);
+    return policy === 'disable' ? null : new RequiretlsRequest(policy, log);
   }
 
   /** @throws TlsError (rejects) `LOOKUP_TABLE`: the former tables stay in use, and the log says so */

@@ -14,6 +14,7 @@ import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
+import type { HelloKind } from '../tls/hello-groups.js';
 import type { TlsLevel } from '../tls/levels.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
@@ -30,6 +31,7 @@ export interface SessionProps extends Peer {
   readonly policy: HostPolicy;
   /** The fall-back to plaintext. */
   readonly plaintext: boolean;
+  readonly hello: HelloKind;
   readonly credentials: LoginCredentials | null;
   /** Null: nobody asks for REQUIRETLS. */
   readonly requiretls: RequiretlsRequest | null;
@@ -93,6 +95,11 @@ export class Session implements ConversationEvents {
   /** TLS was required and not to be had. */
   get violated(): boolean {
     return this.#hello.violated;
+  }
+
+  /** The handshake broke off without a word of the server. */
+  get choked(): boolean {
+    return this.#hello.choked;
   }
 
   /** Can carry a message. */

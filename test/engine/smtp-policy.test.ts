@@ -397,4 +397,20 @@ describe('TLS-Required: no', () => {
     expect(outcome(done)).toBe('deferred 4.3.0 Untrusted tls=may cannot read the message: gone');
     expect(done.server.received).toEqual([]);
   });
+
+  test('a stream that nobody wants is ended', async () => {
+    let ended = false;
+    const message = (async function* () {
+      try {
+        yield 'Subject: x\n\n';
+        yield 'y\n';
+      } finally {
+        ended = true;
+      }
+    })();
+    const nexthop = '[nobody.example]';
+    const done = await deliver({}, { request: { message, nexthop } });
+    expect(done.report.recipients).toMatchObject([{ status: 'bounced', dsn: '5.4.4' }]);
+    expect(ended).toBe(true);
+  });
 });
