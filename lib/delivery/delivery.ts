@@ -210,7 +210,9 @@ export class Delivery {
     }
     if (failure !== null && this.#mayFallBack(failure, session)) {
       const plain = this.#connect({ ...session.props, plaintext: true, report: null });
-      await (plain === null ? plain : this.#attempt(plain));
+      if (plain !== null) {
+        await this.#attempt(plain);
+      }
     }
   }
 

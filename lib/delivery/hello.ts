@@ -172,7 +172,7 @@ export class Hello {
   }
 
   #decideTls(): void {
-    const { conversation, service, policy, plaintext, hello } = this.#props;
+    const { conversation, service, policy, plaintext } = this.#props;
     if (this.tls !== null || plaintext || !usesTls(policy.level)) {
       this.#tell.offer(this.features.starttls);
       this.#askForRequiretls();
@@ -186,7 +186,7 @@ export class Hello {
         this.#props.requiretls?.at({ at: 'starttls-not-offered', namaddr }) ??
           deferred('refused', '4.7.4', text),
       );
-    } else if (service.contextFor(hello) === null) {
+    } else if (service.context === null) {
       const text = 'TLS is required, but our TLS engine is unavailable';
       this.#withoutTls(deferred('refused', '4.7.5', text));
     } else {

@@ -118,7 +118,7 @@ export class DeliveryService {
     return this.#context;
   }
 
-  /** The context for a kind of ClientHello, likewise. */
+  /** The context for a kind of ClientHello; the usual one where that cannot be made any more, which is logged. */
   contextFor(kind: HelloKind): NativeContext | null {
     const { context } = this;
     const groups =
@@ -126,9 +126,14 @@ export class DeliveryService {
     if (groups === null) {
       return context;
     }
-    const made = this.#smaller.get(kind) ?? this.#makeContext(this.#chains, groups);
-    this.#smaller.set(kind, made);
-    return made;
+    try {
+      const made = this.#smaller.get(kind) ?? this.#makeContext(this.#chains, groups);
+      this.#smaller.set(kind, made);
+      return made;
+    } catch (error) {
+      this.#warn(error, 'keeping the usual ClientHello');
+      return context;
+    }
   }
 
   /** The client certificates in use, their issuers among them. */
@@ -217,13 +222,17 @@ export class DeliveryService {
   }
 
   #warnDisabled(error: unknown): void {
+    if (error instanceof TlsError && error.code.startsWith('CHAIN_')) {
+      return; // all has been said while the files were read
+    }
+    this.#warn(error, 'disabling TLS support');
+  }
+
+  #warn(error: unknown, consequence: string): void {
     if (!(error instanceof TlsError)) {
       throw error;
     }
-    if (error.code.startsWith('CHAIN_')) {
-      return; // all has been said while the files were read
-    }
-    this.logger.warn(`${error.message}: disabling TLS support`);
+    this.logger.warn(`${error.message}: ${consequence}`);
     for (const line of libraryProblems(error)) {
       this.logger.warn(line.text);
     }

@@ -1,9 +1,12 @@
 /** Servers that choke on a large ClientHello get a smaller one, everybody else the post-quantum one. */
-import { describe, expect, test } from 'vitest';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { Smtp, type SmtpOptions } from '../../lib/client.js';
 import { HelloMemory } from '../../lib/delivery/hello-memory.js';
 import { helloGroups } from '../../lib/tls/hello-groups.js';
-import { certificate } from '../helpers/certificates.js';
+import { authority, certificate } from '../helpers/certificates.js';
 import { helloFilter, type Reaction } from '../helpers/hello-filter.js';
 import { Lines } from '../helpers/lines.js';
 import { startSmtpd } from '../helpers/servers.js';
@@ -63,6 +66,21 @@ test.each<[Reaction, SmtpOptions]>([
   const filter = await helloFilter(port, limit, reaction);
   const { recipients } = await client(options).deliver({ ...mail, nexthop: filter.nexthop });
   expect(recipients).toMatchObject([{ status: 'sent', tlsFeature: 'may' }]);
+});
+
+test('without the files that a smaller one is made with the usual one is kept', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mxtls-hello-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const CAfile = join(folder, 'ca.pem');
+  copyFileSync(authority().certFile, CAfile);
+  const lines = new Lines();
+  const smtp = client({ logger: lines, tls: { CAfile } });
+  await smtp.deliver({ ...mail, nexthop: (await startSmtpd(classical)).nexthop });
+  rmSync(CAfile);
+  const filter = await helloFilter((await startSmtpd(classical)).port, limit);
+  const { recipients } = await smtp.deliver({ ...mail, nexthop: filter.nexthop });
+  expect(recipients).toMatchObject([{ status: 'deferred', dsn: '4.7.5' }]);
+  expect(lines.matching(/ca\.pem.*: keeping the usual ClientHello$/)).toHaveLength(2);
 });
 
 describe('a server that breaks every handshake', () => {
