@@ -12,6 +12,7 @@ import { MessageSource } from './delivery/message-source.js';
 import { portNumber } from './delivery/nexthop.js';
 import type { DeliveryReport, DeliveryRequest, RecipientResult } from './delivery/report.js';
 import { checkRequest } from './delivery/request-check.js';
+import { bounceAdvice } from './delivery/requiretls.js';
 import { type Route, routesOf } from './delivery/routes.js';
 import { DeliveryService } from './delivery/service.js';
 import { SessionPool } from './delivery/session-pool.js';
@@ -109,21 +110,20 @@ export class Smtp {
   }
 
   /**
-   * Loads keys and certificates anew, the files of CAs with them, and the policy tables: new connections get the new
-   * ones. Certificates do so by themselves when the files change, see `chainFilesCheckInterval`: with the next delivery.
+   * Loads keys and certificates anew, the files of CAs with them, and the tables of policies and loglevels: new connections
+   * get the new ones. Certificates do so by themselves when the files change, see `chainFilesCheckInterval`: with the next
+   * delivery.
    *
    * @returns what is in use now; empty when the options name no file
    * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: the former ones stay in use, and the log says so
    */
   async reload(): Promise<readonly OwnCertificate[]> {
-    const certificates = this.#service.reload();
-    await this.#service.policies.reload();
-    return certificates;
+    return this.#service.reload();
   }
 
-  /** Closes the policy tables; a later delivery opens them again. */
+  /** Closes the tables; a later delivery opens them again. */
   close(): void {
-    this.#service.policies.close();
+    this.#service.close();
   }
 
   /**
@@ -173,7 +173,7 @@ export class Smtp {
     const service = this.#service;
     const queueId = request.queueId ?? nextQueueId();
     const source = new MessageSource(request.message, service.options.lineLengthLimit);
-    const tlsRequiredNo = await saysTlsRequiredNo(source, queueId, service);
+    const tlsRequiredNo = await saysTlsRequiredNo(source, request, queueId, service);
     const results: RecipientResult[] = [];
     let last: DeliveryResult | null = null;
     for (const { recipients, nexthops } of routes) {
@@ -189,7 +189,8 @@ export class Smtp {
     }
     source.cancel(); // its header was read, perhaps by nobody else
     service.policies.requestEnded();
-    return { queueId, recipients: results, tls: last?.tls ?? null };
+    const bounce = bounceAdvice(request, service.options);
+    return { queueId, recipients: results, bounce, tls: last?.tls ?? null };
   }
 }
 

@@ -31,6 +31,7 @@ export { type ConnectOptions, Connection } from './connection.js';
 export type { HostLookup } from './delivery/host-lookup.js';
 export type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
 export type {
+  BounceAdvice,
   DeliveryReport,
   DeliveryRequest,
   MessageContent,

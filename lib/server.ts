@@ -8,7 +8,6 @@ import { resolveSmtpd, resolveStressedSmtpd } from './config/check.js';
 import type { ResolvedSmtpd, SmtpdParameters, SmtpdTlsOptions } from './config/options.js';
 import { chainReport } from './log/certificates.js';
 import { engineLogger, type Logger } from './log/logger.js';
-import { TableList } from './maps/table-list.js';
 import type { NativeChains, OwnCertificate } from './native.js';
 import { ConnectionCount } from './smtpd/connection-count.js';
 import { ClientView } from './smtpd/client-view.js';
@@ -23,6 +22,7 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { SmtpdTables } from './smtpd/tables.js';
 import { noTickets, SmtpdTickets, type TicketOptions, ticketOptionNames } from './smtpd/tickets.js';
 import { SniKeeper } from './sni/keeper.js';
 import { type SniOptions, sniOptionNames } from './sni/options.js';
@@ -75,7 +75,7 @@ export class Smtpd {
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;
-  readonly #relayClientcerts: TableList;
+  readonly #tables: SmtpdTables;
   readonly #keeper: ChainKeeper;
   readonly #tickets: SmtpdTickets;
   /** {@link withdrawCertificates}, and no others since. */
@@ -93,11 +93,7 @@ export class Smtpd {
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
-    this.#relayClientcerts = new TableList({
-      parameter: 'relay_clientcerts',
-      specs: this.#options.relayClientcerts,
-      logger: this.#logger,
-    });
+    this.#tables = new SmtpdTables(this.#options, this.#logger);
     this.#tickets = new SmtpdTickets(options, this.#options.tls, (text) => this.#logger.warn(text));
     this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
     this.#keeper = new ChainKeeper({
@@ -120,9 +116,9 @@ export class Smtpd {
   }
 
   /**
-   * Loads keys and certificates anew, with them the files of CAs, and the tables of server names and of
-   * `relayClientcerts`. New connections get the new ones on all listeners, those that there are end on the old ones. For
-   * certificates it happens by itself when the files change, see `chainFilesCheckInterval`.
+   * Loads keys and certificates anew, with them the files of CAs, and the tables of server names, of
+   * `relayClientcerts` and of `tls.loglevelMaps`. New connections get the new ones on all listeners, those that there
+   * are end on the old ones. For certificates it happens by itself when the files change, see `chainFilesCheckInterval`.
    *
    * Certificates and tables do not depend on each other: what cannot be read leaves the former of its kind in service, and
    * the log says so.
@@ -135,7 +131,7 @@ export class Smtpd {
     const outcomes = await Promise.allSettled([
       (async () => this.#keeper.reload())(),
       this.#sni.reload(),
-      this.#relayClientcerts.reload(),
+      this.#tables.reload(),
     ]);
     const failure = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failure !== undefined) {
@@ -155,7 +151,7 @@ export class Smtpd {
     const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
     const { use } = serverTlsMode({ ...this.#options.tls, wrappermode });
     if (use) {
-      await this.#relayClientcerts.open();
+      await this.#tables.open();
     }
     const service = new Service({
       options: this.#options,
@@ -168,7 +164,7 @@ export class Smtpd {
       wrappermode,
       name: where.service ?? null,
       sni: use ? await this.#sni.open() : null,
-      relayClientcerts: this.#relayClientcerts,
+      tables: this.#tables,
       tickets: use ? await this.#tickets.open(where.tickets) : noTickets,
     });
     if (service.mode.use) {
@@ -270,7 +266,7 @@ export class Smtpd {
       await new Promise<void>((resolve) => this.#onEmpty.push(resolve));
     }
     this.#sni.close();
-    this.#relayClientcerts.close();
+    this.#tables.close();
     this.#tickets.close();
   }
 

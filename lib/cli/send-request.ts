@@ -15,6 +15,7 @@ export interface SendRequest {
   readonly tlsRequiredNo: boolean;
   /** Milliseconds since the epoch; null: now. */
   readonly arrivalTime: number | null;
+  readonly requiretls: boolean;
   /** File name, `-` for standard input. */
   readonly source: string;
 }
@@ -37,6 +38,7 @@ export function readRequest(options: ParsedArgs): SendRequest {
     ...{ recipients, nexthop: destination(recipients, options.string('nexthop')) },
     tlsRequiredNo: options.flag('tls-required-no'),
     arrivalTime: readArrivalTime(options.string('arrival-time')),
+    requiretls: options.flag('requiretls'),
     source: options.positionals[0] ?? '-',
   };
 }

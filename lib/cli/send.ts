@@ -14,8 +14,8 @@ import { readMessage, readRequest, type SendRequest, withTlsRequiredNo } from '.
 import { firstSignal } from './signals.js';
 
 const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop NEXTHOP] [--nameserver ADDR:PORT ...]
-       [--tls-required-no] [--arrival-time TIME] [--json] [--keylog FILE] [-c DIR]
-       [-o NAME=VALUE ...] [FILE|-]
+       [--tls-required-no] [--requiretls] [--arrival-time TIME] [--json] [--keylog FILE]
+       [-c DIR] [-o NAME=VALUE ...] [FILE|-]
 
 Delivers a message by SMTP and prints how that went: a line about TLS, and one line per
 recipient. The message is read from FILE, or from standard input; line ends may be LF.
@@ -34,6 +34,8 @@ Options:
                             date such as 2026-01-31T12:00:00Z; default: now. At TLS level
                             "may", a delivery falls back to plaintext only when the message
                             has waited for minimal_backoff_time
+  --requiretls              ask for REQUIRETLS (RFC 8689): no plaintext, no server that cannot prove its
+                            identity, as strictly as smtp_requiretls_policy says
   --json                    print a JSON array instead, with one object per recipient, and
                             the lines on standard error
 ${keyLogHelp}
@@ -75,6 +77,7 @@ const specs = {
   nameserver: { type: 'string', multiple: true },
   'tls-required-no': { type: 'boolean' },
   'arrival-time': { type: 'string' },
+  requiretls: { type: 'boolean' },
   json: { type: 'boolean' },
   ...keyLogOption,
   ...parameterOption,
@@ -121,12 +124,12 @@ async function deliver(
 ): Promise<DeliveryReport> {
   const { Smtp } = await import('../client.js');
   const smtp = new Smtp({ ...options, logger: printer(json) });
-  const { sender, recipients, nexthop, tlsRequiredNo, arrivalTime, source } = request;
+  const { sender, recipients, nexthop, tlsRequiredNo, requiretls, arrivalTime, source } = request;
   const read = await readMessage(source);
   const message = tlsRequiredNo ? withTlsRequiredNo(read) : read;
   finishOnSignal();
   return smtp.deliver({
-    ...{ sender, recipients, message },
+    ...{ sender, recipients, message, requiretls },
     ...(nexthop === null ? {} : { nexthop }),
     encoding: message.some((byte) => byte > 127) ? '8bit' : '7bit',
     ...(arrivalTime === null ? {} : { arrivalTime }),

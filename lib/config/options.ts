@@ -82,6 +82,10 @@ export interface SmtpdParameters {
   readonly hideClientSession?: boolean;
   /** `smtputf8_enable`: SMTPUTF8 is offered. */
   readonly smtputf8Enable?: boolean;
+  /** `requiretls_enable`: REQUIRETLS (RFC 8689) is offered under TLS. */
+  readonly requiretlsEnable?: boolean;
+  /** `requiretls_esmtp_header`: a header `Require-TLS-ESMTP: yes` notes a REQUIRETLS request, and is one. */
+  readonly requiretlsEsmtpHeader?: boolean;
   /** `smtpd_sasl_auth_enable`: AUTH is offered where there is a callback for it. */
   readonly saslAuthEnable?: boolean;
   /** `smtpd_sasl_security_options`: mechanisms that are not offered, such as `noplaintext`. */
@@ -141,6 +145,15 @@ export interface SmtpParameters {
   readonly discardEhloKeywords?: readonly string[];
   /** `smtputf8_enable`: SMTPUTF8 is used where it is offered. */
   readonly smtputf8Enable?: boolean;
+  /** `requiretls_enable`: a message that asks for REQUIRETLS (RFC 8689) is delivered as `requiretlsPolicy` says. */
+  readonly requiretlsEnable?: boolean;
+  /**
+   * `smtp_requiretls_policy`: how a next hop is held to REQUIRETLS: `enforce`, `opportunistic+starttls`, `opportunistic`, `disable`, `error`, or
+   * tables with these by domain; the first that says something counts, `enforce` where nothing does.
+   */
+  readonly requiretlsPolicy?: string;
+  /** `requiretls_redact_dsn`: bounces of such messages are to have headers alone, and go without REQUIRETLS. */
+  readonly requiretlsRedactDsn?: boolean;
   /** `smtp_sasl_auth_enable`: AUTH where there are credentials. */
   readonly saslAuthEnable?: boolean;
   /** `smtp_sasl_security_options`: mechanisms that are not used, such as `noplaintext`. */

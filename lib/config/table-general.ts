@@ -19,9 +19,9 @@ export const generalTable: readonly Parameter[] = [
   { name: 'anvil_rate_time_unit', type: 'time', default: '60s', group: 'smtpd', option: 'anvilRateTimeUnit', min: 1000, doc: 'time over which the rates of clients are counted' },
 
   { name: 'smtputf8_enable', type: 'bool', default: '${{$compatibility_level} <level {1} ? {no} : {yes}}', group: 'both', option: 'smtputf8Enable', since: '3.0', doc: 'SMTPUTF8 (RFC 6531): offered to clients, and used where a server offers it' },
-  { name: 'requiretls_enable', type: 'bool', default: 'yes', group: 'both', option: 'requiretlsEnable', since: '3.11', pending: true, doc: 'REQUIRETLS (RFC 8689): offered to clients under TLS, and honoured in delivery' },
-  { name: 'requiretls_esmtp_header', type: 'bool', default: 'yes', group: 'smtpd', option: 'requiretlsEsmtpHeader', since: '3.11', pending: true, doc: 'note a REQUIRETLS request in a header of the message' },
-  { name: 'requiretls_redact_dsn', type: 'bool', default: 'yes', group: 'smtp', option: 'requiretlsRedactDsn', since: '3.11', pending: true, doc: 'bounces of REQUIRETLS messages return headers only and are sent without REQUIRETLS' },
+  { name: 'requiretls_enable', type: 'bool', default: 'yes', group: 'both', option: 'requiretlsEnable', since: '3.11', doc: 'REQUIRETLS (RFC 8689): offered to clients under TLS, and honoured in delivery' },
+  { name: 'requiretls_esmtp_header', type: 'bool', default: 'yes', group: 'smtpd', option: 'requiretlsEsmtpHeader', since: '3.11', doc: 'note a REQUIRETLS request in a header of the message' },
+  { name: 'requiretls_redact_dsn', type: 'bool', default: 'yes', group: 'smtp', option: 'requiretlsRedactDsn', since: '3.11', doc: 'bounces of REQUIRETLS messages return headers only and are sent without REQUIRETLS' },
   { name: 'openssl_path', type: 'string', default: 'openssl', group: general, option: null, since: '3.1', ignored: 'no program openssl is run', doc: 'the program openssl' },
   { name: 'tlsmgr_service_name', type: 'string', default: 'tlsmgr', group: 'tlsmgr', option: null, since: '2.11', pending: true, doc: 'name of the tlsmgr service' },
 ];

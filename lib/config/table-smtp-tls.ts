@@ -17,7 +17,7 @@ export const smtpTlsTable: readonly Parameter[] = [
   { name: 'smtp_tls_note_starttls_offer', type: 'bool', default: 'no', group: client, option: 'tls.noteStarttlsOffer', since: '2.2', doc: 'log the servers that offer STARTTLS while the level is none' },
   { name: 'smtp_tls_block_early_mail_reply', type: 'bool', default: 'no', group: client, option: null, since: '2.7', legacy: 'the default', ignored: 'a reply ahead of its command always ends the session', doc: 'give a session up when the reply to MAIL comes ahead of the command (CVE-2009-3555)' },
   { name: 'smtp_tls_loglevel', type: 'loglevel', default: '0', group: client, option: 'tls.loglevel', since: '2.2', doc: 'what is logged about TLS: 0 nothing, 1 one line per handshake, or words' },
-  { name: 'smtp_tls_loglevel_maps', type: 'list', default: '', group: client, option: 'tls.loglevelMaps', since: '3.12', pending: true, doc: 'tables with the loglevel of single servers' },
+  { name: 'smtp_tls_loglevel_maps', type: 'tables', default: '', group: client, option: 'tls.loglevelMaps', since: '3.12', doc: 'tables with the loglevel of single servers' },
   { name: 'smtp_tls_trace_size_limit', type: 'int', default: '102400', group: client, option: 'tls.traceSizeLimit', since: '3.12', min: 0, max: 2_147_483_647, doc: 'largest protocol trace of one session in bytes; 0 for none' },
 
   { name: 'smtp_tls_chain_files', type: 'list', default: '', group: client, option: 'tls.chainFiles', since: '3.4', doc: 'PEM files with client keys, each followed by its certificate and the issuers of that' },

@@ -11,7 +11,7 @@ export const smtpdTlsTable: readonly Parameter[] = [
   { name: 'smtpd_tls_wrappermode', type: 'bool', default: 'no', group: server, option: 'tls.wrappermode', since: '2.2', doc: 'TLS from the first byte (port 465); makes TLS mandatory' },
   { name: 'smtpd_tls_auth_only', type: 'bool', default: 'no', group: server, option: 'tls.authOnly', since: '2.2', doc: 'no AUTH outside TLS; mandatory TLS implies it' },
   { name: 'smtpd_tls_loglevel', type: 'loglevel', default: '0', group: server, option: 'tls.loglevel', since: '2.2', doc: 'what is logged about TLS: 0 nothing, 1 one line per handshake, or words' },
-  { name: 'smtpd_tls_loglevel_maps', type: 'list', default: '', group: server, option: 'tls.loglevelMaps', since: '3.12', pending: true, doc: 'tables with the loglevel of single clients' },
+  { name: 'smtpd_tls_loglevel_maps', type: 'tables', default: '', group: server, option: 'tls.loglevelMaps', since: '3.12', doc: 'tables with the loglevel of single clients' },
   { name: 'smtpd_tls_trace_size_limit', type: 'int', default: '102400', group: server, option: 'tls.traceSizeLimit', since: '3.12', min: 0, max: 2_147_483_647, doc: 'largest protocol trace of one session in bytes; 0 for none' },
   { name: 'smtpd_tls_received_header', type: 'bool', default: 'no', group: server, option: 'tls.receivedHeader', since: '2.2', doc: 'tell protocol, cipher and client certificate in the Received: header' },
 

@@ -18,8 +18,9 @@ import { deferred, type Failure, softened } from './failure.js';
 import { type CredentialsLookup, lookupCredentials } from './login.js';
 import type { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
-import { Outcomes } from './outcomes.js';
+import { type Asked, askedOf, Outcomes } from './outcomes.js';
 import type { DeliveryRequest, RecipientResult } from './report.js';
+import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
@@ -66,6 +67,8 @@ export class Delivery {
   #stopped = false;
   /** Sessions with servers of this next hop that got as far as MAIL. */
   #sessions = 0;
+  /** There is no other server to try. */
+  #last = false;
 
   constructor(props: DeliveryProps) {
     const { request, service, queueId, recipients } = props;
@@ -108,6 +111,7 @@ export class Delivery {
     const { mxSessionLimit: limit } = service.options;
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
+      this.#last = lastOne && i === targets.length - 1;
       await this.#tryTarget(target, attempt);
       if (this.#finished) {
         return;
@@ -128,31 +132,51 @@ export class Delivery {
   }
 
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
-    const { service, tlsRequiredNo } = this.#props;
+    const { service, request, queueId, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
+    const requiretls = await service.requiretls.request(request, target.facts.nexthop, queueId);
     if (isProblem(policy)) {
-      this.#skip(policy);
+      this.#skip(policy, requiretls);
+      return;
+    }
+    const { level } = policy;
+    const insecure = requiretls?.at({ at: 'level', level, host: target.peer.host }) ?? null;
+    if (insecure !== null) {
+      this.#giveUp(insecure, { level, requiretls }, null);
       return;
     }
     const login = await this.#credentialsFor(target);
     if (login !== null && 'kind' in login) {
-      this.#outcomes.setAll(login, policy.level, null);
+      this.#outcomes.setAll(login, { level, requiretls }, null);
       return;
     }
     const report =
       attempt === null
         ? null
         : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
-    const peer = { ...target.peer, policy, plaintext: false };
+    const logFlags = await service.logFlagsOf(target.peer.host, target.peer.address);
+    const peer = { ...target.peer, policy, plaintext: false, requiretls, logFlags };
     await this.#tryAddress({ ...peer, credentials: login, report });
   }
 
   /** The policy of a host keeps us away from it. */
-  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): void {
+  #skip(
+    { dsn, text, warning, levelKnown }: PolicyProblem,
+    requiretls: RequiretlsRequest | null,
+  ): void {
     if (warning !== null) {
       this.#props.service.logger.warn(warning);
     }
-    this.#outcomes.setAll(deferred('connect', dsn, text), levelKnown ?? 'unknown', null);
+    const asked = { level: levelKnown ?? 'unknown', requiretls } as const;
+    this.#outcomes.setAll(deferred('connect', dsn, text), asked, null);
+  }
+
+  /** A server is no good; what REQUIRETLS says against it is not for good while there are others. */
+  #giveUp(failure: Failure, asked: Asked, session: Session | null): Failure {
+    const known =
+      failure === asked.requiretls?.failure && !this.#last ? softened(failure) : failure;
+    this.#outcomes.setAll(known, asked, session);
+    return known;
   }
 
   /** By the name of the server, else by the next hop. */
@@ -219,7 +243,7 @@ export class Delivery {
         throw error;
       }
       const failure = deferred('connect', '4.4.1', error.message);
-      this.#outcomes.setAll(failure, server.policy.level, null);
+      this.#outcomes.setAll(failure, askedOf(server), null);
       return null;
     }
   }
@@ -229,8 +253,7 @@ export class Delivery {
     const refusal = session.uses === 0 ? await session.opened() : null;
     this.#tls = session.tls;
     if (refusal !== null) {
-      this.#outcomes.setAll(refusal, session.props.policy.level, session);
-      return refusal;
+      return this.#giveUp(refusal, askedOf(session.props), session);
     }
     this.#sessions++;
     const { request, recipients, service, pool, more, source } = this.#props;
@@ -242,6 +265,7 @@ export class Delivery {
         recipients: open.map((i) => recipients[i] ?? ''),
         source,
         smtputf8Enable: service.options.smtputf8Enable,
+        requiretls: session.props.requiretls?.passedOn ?? null,
       },
       session.namaddr,
     );
@@ -268,6 +292,7 @@ export class Delivery {
       session.props.policy.level === 'may' &&
       !session.props.plaintext &&
       session.props.credentials === null &&
+      session.props.requiretls?.forbidsPlaintext !== true &&
       this.#active - this.#arrival >= service.options.minimalBackoffTime &&
       source.rewindable &&
       this.#outcomes.open.length > 0
@@ -275,9 +300,10 @@ export class Delivery {
   }
 
   #logReused(session: Session): void {
-    const { logger, logFlags: flags } = this.#props.service;
+    const { logger } = this.#props.service;
     if (session.tls !== null && session.relay !== null) {
-      const { tls: snapshot, relay: namaddr } = session;
+      const { tls: snapshot, relay: namaddr, props } = session;
+      const { logFlags: flags } = props;
       logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
   }

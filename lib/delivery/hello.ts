@@ -5,6 +5,7 @@
  */
 import type { TlsError } from '../errors.js';
 import { printable } from '../log/logger.js';
+import type { LogFlags } from '../log/loglevel.js';
 import type { HostPolicy } from '../policy/policy.js';
 import { type Features, noFeatures, parseFeatures } from '../smtp/extensions.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
@@ -16,13 +17,14 @@ import type { Conversation } from './conversation.js';
 import { type LoginCredentials, Login } from './login.js';
 import { deferred, type Failure, refused, softened } from './failure.js';
 import { effectiveLevel, isAuthenticated, isMatched } from './peer.js';
+import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { isSilence, SessionLog } from './session-log.js';
 
 /** What {@link Hello} needs of it. */
 export type HelloService = Pick<
   DeliveryService,
-  'options' | 'logger' | 'logFlags' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions'
+  'options' | 'logger' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions'
 >;
 
 export interface HelloProps {
@@ -35,6 +37,8 @@ export interface HelloProps {
   /** Name of the server. */
   readonly host: string;
   readonly credentials: LoginCredentials | null;
+  readonly requiretls: RequiretlsRequest | null;
+  readonly logFlags: LogFlags;
   readonly tlsrpt: TlsrptAttempt | null;
   /** Mail may be sent (null), or not. */
   readonly done: (failure: Failure | null) => void;
@@ -81,7 +85,10 @@ export class Hello {
     if (!isAuthenticated(level, snapshot)) {
       this.#tell.unauthenticated(snapshot);
       this.violated = true;
-      this.#refuse(deferred('refused', '4.7.5', 'Server certificate not verified'));
+      const because = snapshot.status === 'Trusted' ? 'mismatch' : 'untrusted';
+      const { namaddr } = conversation;
+      const demanded = this.#props.requiretls?.at({ at: 'not-matched', because, namaddr }) ?? null;
+      this.#refuse(demanded ?? deferred('refused', '4.7.5', 'Server certificate not verified'));
       return;
     }
     this.reached = level;
@@ -174,13 +181,17 @@ export class Hello {
     const { conversation, service, policy, plaintext } = this.#props;
     if (this.tls !== null || plaintext || !usesTls(policy.level)) {
       this.#tell.offer(this.features.starttls);
-      this.#authenticate();
+      this.#askForRequiretls();
     } else if (!this.features.starttls) {
-      if (mustEncrypt(policy.level)) {
+      if (this.#demandsTls) {
         this.#props.tlsrpt?.failure('starttls-not-supported');
       }
-      const text = `TLS is required, but was not offered by host ${conversation.namaddr}`;
-      this.#withoutTls(deferred('refused', '4.7.4', text));
+      const { namaddr } = conversation;
+      const text = `TLS is required, but was not offered by host ${namaddr}`;
+      this.#withoutTls(
+        this.#props.requiretls?.at({ at: 'starttls-not-offered', namaddr }) ??
+          deferred('refused', '4.7.4', text),
+      );
     } else if (service.context === null) {
       const text = 'TLS is required, but our TLS engine is unavailable';
       this.#withoutTls(deferred('refused', '4.7.5', text));
@@ -200,13 +211,16 @@ export class Hello {
     this.#props.tlsrpt?.failure('starttls-not-supported');
     const said = printable(reply.text);
     const text = `TLS is required, but host ${namaddr} refused to start TLS: ${said}`;
-    this.#withoutTls(refused(reply, text));
+    this.#withoutTls(
+      this.#props.requiretls?.at({ at: 'starttls-rejected', namaddr, reply: said }) ??
+        refused(reply, text),
+    );
   }
 
   #startTls(): void {
-    const { conversation, service, policy, hello } = this.#props;
+    const { conversation, service, policy, hello, logFlags } = this.#props;
     const context = service.contextFor(hello);
-    const props = service.tlsProps(policy);
+    const props = service.tlsProps(policy, logFlags);
     if (context === null || props === null) {
       this.#refuse(deferred('refused', '4.7.5', 'client TLS configuration problem'));
       return;
@@ -218,17 +232,38 @@ export class Hello {
 
   /** No TLS on this connection: fine, or the end of it. */
   #withoutTls(failure: Failure): void {
-    if (mustEncrypt(this.#props.policy.level)) {
-      this.violated = true;
+    this.violated = mustEncrypt(this.#props.policy.level);
+    if (this.#demandsTls) {
       this.#refuse(failure);
     } else {
+      this.#askForRequiretls();
+    }
+  }
+
+  /** By the level, or by REQUIRETLS. */
+  get #demandsTls(): boolean {
+    const { policy, requiretls } = this.#props;
+    return mustEncrypt(policy.level) || requiretls?.forbidsPlaintext === true;
+  }
+
+  /** The server has said all that it offers; REQUIRETLS counts in TLS alone (RFC 8689 section 2). */
+  #askForRequiretls(): void {
+    const { requiretls, conversation } = this.#props;
+    this.reached ??= 'none';
+    const { namaddr } = conversation;
+    const offered = this.tls !== null && this.features.requiretls;
+    const failure = requiretls?.at(
+      offered ? { at: 'requiretls-offered' } : { at: 'requiretls-not-offered', namaddr },
+    );
+    if (failure === undefined || failure === null) {
       this.#authenticate();
+    } else {
+      this.#refuse(failure);
     }
   }
 
   #authenticate(): void {
     const { service, conversation, credentials, policy } = this.#props;
-    this.reached ??= 'none';
     if (credentials === null || this.features.auth.length === 0) {
       this.#props.done(null);
       return;

@@ -7,8 +7,9 @@ import type { TlsSnapshot } from '../snapshot.js';
 import type { TlsLevel } from '../tls/levels.js';
 import { deferred, type Failure } from './failure.js';
 import type { RecipientResult, RequestedRecipient } from './report.js';
+import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
-import type { Session } from './session.js';
+import type { Session, SessionProps } from './session.js';
 import { addressOf, type Outcome } from './transaction.js';
 
 export interface OutcomesProps {
@@ -31,6 +32,12 @@ interface Standing {
   readonly done: number;
   /** No other server can change it. */
   readonly final: boolean;
+}
+
+/** What was asked of a server: its level, `unknown` where its policy cannot be had; and REQUIRETLS. */
+export interface Asked {
+  readonly level: TlsLevel | 'unknown';
+  readonly requiretls: RequiretlsRequest | null;
 }
 
 export class Outcomes {
@@ -56,10 +63,10 @@ export class Outcomes {
   /**
    * What is true of all of them.
    *
-   * @param level asked of the server; `unknown` where its policy cannot be had, null where none was looked for
+   * @param asked null where no policy was looked for
    */
-  setAll(failure: Failure, level: TlsLevel | 'unknown' | null, session: Session | null): void {
-    const circumstances = this.#circumstances(level, session, null);
+  setAll(failure: Failure, asked: Asked | null, session: Session | null): void {
+    const circumstances = this.#circumstances(asked, session, null);
     for (const i of this.open) {
       this.#standings[i] = { ...circumstances, outcome: failure, final: isFinal(failure) };
     }
@@ -69,7 +76,7 @@ export class Outcomes {
   set(i: number, outcome: Outcome, session: Session, ready: number): void {
     // A missing outcome would be a message lost in silence.
     const known = outcome ?? deferred('protocol', '4.3.0', 'the delivery ended without a result');
-    const circumstances = this.#circumstances(session.props.policy.level, session, ready);
+    const circumstances = this.#circumstances(askedOf(session.props), session, ready);
     this.#standings[i] = { ...circumstances, outcome: known, final: isFinal(known) };
   }
 
@@ -79,16 +86,14 @@ export class Outcomes {
   }
 
   #circumstances(
-    level: TlsLevel | 'unknown' | null,
+    asked: Asked | null,
     session: Session | null,
     ready: number | null,
   ): Omit<Standing, 'outcome' | 'final'> {
-    const final = session?.reached ?? null;
-    const violated = session?.violated ?? false;
     return {
       relay: session?.relay ?? null,
       connUse: session?.uses ?? 1,
-      tlsFeature: level === null ? null : tlsField({ initial: level, final, violated }),
+      tlsFeature: asked === null ? null : featureOf(asked, session),
       tls: session?.tls ?? null,
       ready,
       done: Date.now(),
@@ -111,6 +116,17 @@ export class Outcomes {
     });
     return { recipient, status, dsn, reply: text, relay, delay, delays, tlsFeature, tls };
   }
+}
+
+/** What was asked of the server of a session. */
+export function askedOf({ policy, requiretls }: SessionProps): Asked {
+  return { level: policy.level, requiretls };
+}
+
+function featureOf({ level, requiretls }: Asked, session: Session | null): string {
+  const final = session?.reached ?? null;
+  const violated = session?.violated ?? false;
+  return tlsField({ initial: level, final, violated }, requiretls?.feature);
 }
 
 /** No other server can change it. */

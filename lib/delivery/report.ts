@@ -37,6 +37,11 @@ export interface DeliveryRequest {
   readonly ret?: 'FULL' | 'HDRS';
   /** Names the message in delivery status notifications (RFC 3461). */
   readonly envid?: string;
+  /**
+   * REQUIRETLS (RFC 8689): the message must not be read by others on its way. How strictly a next hop is held to it is `requiretlsPolicy`:
+   * by default a server that cannot prove its identity, or does not promise the same, does not get the message.
+   */
+  readonly requiretls?: boolean;
   /** Send the content by BDAT where the server offers CHUNKING (RFC 3030); default: by DATA. */
   readonly bdat?: boolean;
 }
@@ -63,10 +68,20 @@ export interface RecipientResult {
   readonly tls: TlsSnapshot | null;
 }
 
+/** What a bounce of the message is to be like, or another delivery status notification. */
+export interface BounceAdvice {
+  /** What it may contain of the message; null: up to you. */
+  readonly ret: 'FULL' | 'HDRS' | null;
+  /** Whether it is to be delivered with `requiretls`. */
+  readonly requiretls: boolean;
+}
+
 export interface DeliveryReport {
   readonly queueId: string;
   /** In the order of the request, each exactly once. */
   readonly recipients: readonly RecipientResult[];
+  /** With REQUIRETLS and `requiretlsRedactDsn`: headers alone, without REQUIRETLS, so that the sender gets to know at all. */
+  readonly bounce: BounceAdvice;
   /** The TLS session of the last connection; null in plaintext or without one. */
   readonly tls: TlsSnapshot | null;
 }

@@ -7,7 +7,7 @@ import type { DeliveryRequest, RequestedRecipient } from './report.js';
 
 /** @throws TlsError `INVALID_ARGUMENT` */
 export function checkRequest(request: DeliveryRequest): void {
-  const { sender, recipients, nexthop, envid, ret } = request;
+  const { sender, recipients, nexthop, envid, ret, requiretls } = request;
   if (typeof sender !== 'string' || !isAddress(sender)) {
     throw wrong(`sender "${String(sender)}" is not an address`);
   }
@@ -28,6 +28,12 @@ export function checkRequest(request: DeliveryRequest): void {
   }
   if (ret !== undefined && ret !== 'FULL' && ret !== 'HDRS') {
     throw wrong('ret is neither FULL nor HDRS');
+  }
+  if (requiretls !== undefined && typeof requiretls !== 'boolean') {
+    throw wrong(
+      'requiretls is neither true nor false',
+      'set it to true for a message that asks for it',
+    );
   }
 }
 

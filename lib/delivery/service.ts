@@ -7,11 +7,12 @@ import { chainReport } from '../log/certificates.js';
 import { libraryProblems } from '../log/handshake.js';
 import type { Logger } from '../log/logger.js';
 import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
+import { PeerLoglevels } from '../log/loglevel-maps.js';
 import type { NativeChains, NativeContext, OwnCertificate, StartTlsProps } from '../native.js';
 import { ChainKeeper } from '../tls/chain-keeper.js';
 import type { CertificateOptions } from '../tls/chains.js';
 import type { HostPolicy } from '../policy/policy.js';
-import { createClientContext } from '../tls/contexts.js';
+import { createClientContext, sessionSettings } from '../tls/contexts.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
 import { helloGroups, type HelloKind, helloKinds } from '../tls/hello-groups.js';
@@ -21,6 +22,7 @@ import type { HostFinder } from './destination.js';
 import { HelloMemory } from './hello-memory.js';
 import type { HostPolicies } from './host-policy.js';
 import { peerTlsProps } from './peer.js';
+import { RequiretlsPolicies } from './requiretls.js';
 import type { TlsrptReporting } from './tlsrpt.js';
 
 export interface ServiceProps {
@@ -37,13 +39,16 @@ export interface ServiceProps {
 export class DeliveryService {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
+  /** Of servers that have none of their own. */
   readonly logFlags: LogFlags;
   readonly finder: HostFinder;
   readonly policies: HostPolicies;
+  readonly requiretls: RequiretlsPolicies;
   readonly tlsrpt: TlsrptReporting;
   readonly sts: MtaSts | null;
   readonly hellos: HelloMemory;
 
+  readonly #loglevels: PeerLoglevels;
   readonly #keyLogFile: string | undefined;
   readonly #keeper: ChainKeeper;
   #context: NativeContext | null = null;
@@ -60,6 +65,7 @@ export class DeliveryService {
     this.logger = logger;
     this.finder = props.finder;
     this.policies = props.policies;
+    this.requiretls = new RequiretlsPolicies(options, logger);
     this.tlsrpt = props.tlsrpt;
     this.sts = props.sts;
     this.hellos = new HelloMemory(
@@ -83,6 +89,12 @@ export class DeliveryService {
     if (warning !== null) {
       logger.warn(warning);
     }
+    this.#loglevels = new PeerLoglevels({
+      parameter: 'smtp_tls_loglevel_maps',
+      specs: options.tls.loglevelMaps,
+      logger,
+      lazy: true,
+    });
     this.#keyLogFile = props.keyLogFile;
     if (props.keyLogFile !== undefined) {
       ensureLibrary(options.tls);
@@ -129,20 +141,44 @@ export class DeliveryService {
     return this.#keeper.certificates;
   }
 
-  /** Loads keys and certificates anew; where that fails, the former ones stay. @throws TlsError */
-  reload(): readonly OwnCertificate[] {
+  /** Loads keys, certificates and tables anew; where that fails, the former ones stay. @throws TlsError (rejects) */
+  async reload(): Promise<readonly OwnCertificate[]> {
     ensureLibrary(this.options.tls);
-    return this.#keeper.reload();
+    const outcomes = await Promise.allSettled([
+      (async () => this.#keeper.reload())(),
+      this.policies.reload(),
+      this.requiretls.reload(),
+      this.#loglevels.reload(),
+    ]);
+    const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failure !== undefined) {
+      throw failure.reason;
+    }
+    return this.certificates;
+  }
+
+  /** Closes the tables; a later delivery opens them again. */
+  close(): void {
+    this.policies.close();
+    this.requiretls.close();
+    this.#loglevels.close();
+  }
+
+  /** What is logged about TLS with this server. */
+  async logFlagsOf(host: string, address: string): Promise<LogFlags> {
+    return this.#loglevels.of(host, address, this.logFlags);
   }
 
   /** What `startTls` wants for a session; null when the settings cannot be used. */
-  tlsProps(policy: HostPolicy): StartTlsProps | null {
+  tlsProps(policy: HostPolicy, { trace }: LogFlags): StartTlsProps | null {
     let props = this.#tlsProps.get(policy);
     if (props === undefined) {
       props = this.#makeTlsProps(policy);
       this.#tlsProps.set(policy, props);
     }
-    return props;
+    return props === null || trace === this.logFlags.trace
+      ? props
+      : { ...props, ...sessionSettings(this.options.tls, trace) };
   }
 
   /** Properties that an AUTH mechanism must not have on such a connection. */

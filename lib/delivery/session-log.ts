@@ -17,11 +17,13 @@ import type { DeliveryService } from './service.js';
 import { noteTested, reportCertificate, reportUnauthenticated, reportUnusable } from './tlsrpt.js';
 
 export interface SessionLogProps {
-  readonly service: Pick<DeliveryService, 'options' | 'logger' | 'logFlags'>;
+  readonly service: Pick<DeliveryService, 'options' | 'logger'>;
   readonly conversation: Conversation;
   readonly policy: HostPolicy;
   /** Name of the server. */
   readonly host: string;
+  /** What is logged about TLS with this server. */
+  readonly logFlags: LogFlags;
   readonly tlsrpt: TlsrptAttempt | null;
 }
 
@@ -33,8 +35,8 @@ export class SessionLog {
 
   constructor(props: SessionLogProps) {
     this.#props = props;
-    const { logFlags } = props.service;
-    this.#flags = mustMatch(props.policy.level) ? withUntrusted(logFlags) : logFlags;
+    const { policy, logFlags } = props;
+    this.#flags = mustMatch(policy.level) ? withUntrusted(logFlags) : logFlags;
   }
 
   /** In plaintext: a server that could have had TLS, for those who collect such servers. */

@@ -35,6 +35,7 @@ function same(a: SessionProps, b: SessionProps): boolean {
     a.port === b.port &&
     !a.plaintext &&
     !b.plaintext &&
+    a.requiretls?.policy === b.requiretls?.policy &&
     policyKey(a.policy) === policyKey(b.policy)
   );
 }

@@ -9,6 +9,7 @@ import '../dispatch.js';
 import type { TlsError } from '../errors.js';
 import { libraryProblems } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
+import type { LogFlags } from '../log/loglevel.js';
 import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
@@ -20,6 +21,7 @@ import { Conversation, type ConversationEvents, type Peer } from './conversation
 import { type Failure, refused } from './failure.js';
 import { Hello } from './hello.js';
 import type { LoginCredentials } from './login.js';
+import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { type HostReport, reportConnection } from './tlsrpt.js';
 import type { Transaction } from './transaction.js';
@@ -31,6 +33,10 @@ export interface SessionProps extends Peer {
   readonly plaintext: boolean;
   readonly hello: HelloKind;
   readonly credentials: LoginCredentials | null;
+  /** Null: nobody asks for REQUIRETLS. */
+  readonly requiretls: RequiretlsRequest | null;
+  /** What is logged about TLS with this server. */
+  readonly logFlags: LogFlags;
   /** Told of what becomes of TLS; null: nobody wants to know. */
   readonly report: HostReport | null;
 }

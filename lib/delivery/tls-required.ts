@@ -3,15 +3,18 @@
  */
 import { findTlsRequired } from '../policy/tls-required.js';
 import type { MessageSource } from './message-source.js';
+import type { DeliveryRequest } from './report.js';
 import type { DeliveryService } from './service.js';
 
 /** A message that cannot be read says nothing here; sending it will tell. */
 export async function saysTlsRequiredNo(
   source: MessageSource,
+  { requiretls }: DeliveryRequest,
   queueId: string,
   { options, logger }: DeliveryService,
 ): Promise<boolean> {
-  if (!options.tls.requiredEnable) {
+  const overridden = requiretls === true && options.requiretlsEnable;
+  if (!options.tls.requiredEnable || overridden) {
     return false;
   }
   const headers = await source.headers();

@@ -19,6 +19,8 @@ export interface TransactionProps {
   readonly source: MessageSource;
   /** `smtputf8_enable` */
   readonly smtputf8Enable: boolean;
+  /** MAIL asks for REQUIRETLS; false: it was to and cannot; null: nobody wants it. */
+  readonly requiretls: boolean | null;
 }
 
 /** The server has the message. */
@@ -168,12 +170,15 @@ export class Transaction {
   }
 
   #mailParameters(features: Features): string {
-    const { source, request } = this.#props;
+    const { source, request, requiretls } = this.#props;
+    // Who does not promise REQUIRETLS must not send the content back, perhaps in plaintext (RFC 8689 section 4.2.1).
+    const ret = requiretls === false ? 'HDRS' : request.ret;
     return [
       ...(features.size !== null && source.size !== null ? [` SIZE=${source.size}`] : []),
       ...(features.eightBitMime && request.encoding !== '7bit' ? [' BODY=8BITMIME'] : []),
       ...(this.#smtputf8 ? [' SMTPUTF8'] : []),
-      ...(features.dsn && request.ret !== undefined ? [` RET=${request.ret}`] : []),
+      ...(requiretls === true ? [' REQUIRETLS'] : []),
+      ...(features.dsn && ret !== undefined ? [` RET=${ret}`] : []),
       ...(features.dsn && request.envid !== undefined
         ? [` ENVID=${encodeXtext(request.envid)}`]
         : []),

@@ -75,7 +75,6 @@ class Visit implements ConversationEvents {
       service: {
         options,
         logger: props.logger,
-        logFlags: parseLoglevel(options.tls.loglevel).flags,
         context: props.context,
         contextFor: () => props.context,
         tlsProps: () => props.tls,
@@ -87,6 +86,8 @@ class Visit implements ConversationEvents {
       hello: 'usual', // the context is the one for the kind
       host: peer.host,
       credentials: null,
+      requiretls: null,
+      logFlags: parseLoglevel(options.tls.loglevel).flags,
       tlsrpt: null,
       done: (failure) => this.#settle(failure),
     });

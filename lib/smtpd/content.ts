@@ -12,6 +12,7 @@ import { formatReply } from '../smtp/reply.js';
 import { consult } from './consult.js';
 import type { SmtpdSession } from './handlers.js';
 import { IncomingMessage } from './incoming-message.js';
+import { RequiretlsHeader } from './requiretls-header.js';
 import type { Service } from './service.js';
 import * as texts from './texts.js';
 
@@ -27,6 +28,8 @@ export interface ContentProps {
   readonly wake: () => void;
 }
 
+const nothing = Buffer.alloc(0);
+
 export class Content {
   readonly message: IncomingMessage;
   /** Reading has to pause. */
@@ -37,6 +40,8 @@ export class Content {
   readonly #decoder: DataDecoder;
   readonly #limit: number;
   readonly #props: ContentProps;
+  /** Null: headers have nothing to say about REQUIRETLS. */
+  readonly #requiretls: RequiretlsHeader | null;
   #queueId = '';
   /** What the callback answers; `` for the default. */
   #answer: string | null = null;
@@ -51,6 +56,12 @@ export class Content {
       this.full = false;
       props.wake();
     });
+    const { requiretlsEnable, requiretlsEsmtpHeader } = props.service.options;
+    this.message.requiretls = props.client.sender?.requiretls ?? false;
+    this.#requiretls =
+      requiretlsEnable && requiretlsEsmtpHeader
+        ? new RequiretlsHeader(this.message.requiretls)
+        : null;
   }
 
   /** The end of the message has been seen. */
@@ -129,11 +140,19 @@ export class Content {
     if (this.#limit > 0 && decoder.bytes > this.#limit) {
       this.#exceed();
     } else if (out !== null && out.length > 0) {
-      this.full = !this.message.push(out.finish());
+      this.#push(this.#requiretls?.pass(out.finish()) ?? out.finish());
     }
     if (decoder.done) {
+      this.#push(this.#requiretls?.end() ?? nothing);
       this.full = false;
       this.message.end();
+    }
+  }
+
+  #push(chunk: Buffer): void {
+    this.message.requiretls = this.#requiretls?.requested ?? this.message.requiretls;
+    if (chunk.length > 0) {
+      this.full = !this.message.push(chunk);
     }
   }
 

@@ -41,6 +41,11 @@ export interface SmtpdSession {
 export interface SmtpdMessage extends AsyncIterable<Buffer> {
   /** Bytes received so far; the size of the message once the iteration is over. */
   readonly bytes: number;
+  /**
+   * REQUIRETLS (RFC 8689) was asked for: by MAIL, as `session.sender.requiretls` says, or, with `requiretlsEsmtpHeader`, by a header
+   * `Require-TLS-ESMTP: yes` of the message. Known once the iteration is over; for who passes the message on.
+   */
+  readonly requiretls: boolean;
 }
 
 /** What a callback returns. */

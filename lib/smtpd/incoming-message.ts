@@ -18,6 +18,7 @@ const finished: IteratorResult<Buffer, undefined> = { done: true, value: undefin
 
 export class IncomingMessage implements SmtpdMessage, AsyncIterator<Buffer, undefined> {
   bytes = 0;
+  requiretls = false;
   /** Chunks are of use to somebody. */
   wanted = true;
 

@@ -71,6 +71,16 @@ export interface ListenerEvents {
   closed(listener: Listener): void;
 }
 
+/** A handshake of a wrappermode listener that came to nothing. */
+interface FailedHandshake {
+  readonly error: TlsError;
+  /** Address. */
+  readonly client: string;
+  readonly notices: readonly NativeNotice[] | null;
+  /** New sessions of the client, when they are too many. */
+  readonly count: number | null;
+}
+
 export class Listener implements ListenerOwner, SmtpdListener {
   readonly #service: Service;
   readonly #events: ListenerEvents;
@@ -155,8 +165,10 @@ export class Listener implements ListenerOwner, SmtpdListener {
       logger.warn(
         `Connection concurrency limit exceeded: ${count} from ${namaddr} for service ${name}`,
       );
+      return false;
     }
-    return count === null && (tickets.exceptions.has(client) ? 'without-tickets' : true);
+    this.#watchLoad(1); // its handshake already has the time limits of a listener that is full
+    return tickets.exceptions.has(client) ? 'without-tickets' : true;
   }
 
   onTurnedAway(count: number): void {
@@ -172,21 +184,31 @@ export class Listener implements ListenerOwner, SmtpdListener {
     notices: readonly NativeNotice[] | null,
     trace: string | null,
   ): void {
-    const { logger, name, newSessions, connections } = this.#service;
+    const service = this.#service;
     const client = plainAddress(address);
+    service.connections.remove(client);
+    const failed = { error, client, notices, count: service.newSessions.add(client) };
+    if (trace === null || !service.looksUpLoglevels) {
+      this.#logFailed(failed, trace);
+    } else {
+      const chosen = service.logFlagsOf('unknown', client);
+      chosen.then((flags) => this.#logFailed(failed, flags.trace ? trace : null));
+    }
+    this.#watchLoad();
+  }
+
+  #logFailed({ error, client, notices, count }: FailedHandshake, trace: string | null): void {
+    const { logger, name } = this.#service;
     const namaddr = `unknown[${client}]`;
-    connections.remove(client);
     logger.info(`connect from ${namaddr}`);
     logTrace(logger, namaddr, trace);
     logNotices(logger, notices, namaddr);
     logHandshakeFailure(logger, { direction: 'from', namaddr, error });
-    const count = newSessions.add(client);
     if (count !== null) {
       logger.warn(newSessionRateExceeded(count, namaddr, name));
     }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);
-    this.#watchLoad();
   }
 
   onAcceptError(error: TlsError): void {
@@ -197,9 +219,10 @@ export class Listener implements ListenerOwner, SmtpdListener {
     return `${this.address}:${this.port}`;
   }
 
-  #watchLoad(): void {
+  /** @param coming connections that are about to be taken */
+  #watchLoad(coming = 0): void {
     const service = this.#service;
-    const { taken } = this.#native;
+    const taken = this.#native.taken + coming;
     if (!service.stress && taken >= this.#high) {
       this.#setStress(true);
       service.logger.warn(`${this.#place}: under stress: ${taken} connections`);

@@ -16,6 +16,7 @@ import type { SmtpdHandlers } from './handlers.js';
 import { NetworkList } from './network-list.js';
 import type { NewSessionRate } from './new-session-rate.js';
 import type { ServiceTickets } from './tickets.js';
+import type { SmtpdTables } from './tables.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtpd;
@@ -26,8 +27,7 @@ export interface ServiceProps {
   readonly wrappermode: boolean;
   /** Chains of server names, or null. */
   readonly sni: SniSource | null;
-  /** `relay_clientcerts` */
-  readonly relayClientcerts: LookupTable;
+  readonly tables: SmtpdTables;
   readonly tickets: ServiceTickets;
   /** As in master.cf; null for the default. */
   readonly name: string | null;
@@ -64,6 +64,7 @@ export class Service {
   readonly connections: ConnectionCount;
   readonly newSessions: NewSessionRate;
   readonly mode: ServerTlsMode;
+  /** Of clients that have none of their own. */
   readonly logFlags: LogFlags;
   greeting: string;
   /** STARTTLS is listed and possible, unless TLS is active. */
@@ -71,12 +72,15 @@ export class Service {
   readonly offersChunking: boolean;
   readonly sni: SniSource | null;
   readonly relayClientcerts: LookupTable;
+  /** Clients may have a loglevel of their own. */
+  readonly looksUpLoglevels: boolean;
   /** Null: TLS is not in use, or the context was lost at run time. */
   context: NativeContext | null = null;
 
   /** Clients that may send bare LFs. */
   readonly bareNewlineExclusions: NetworkList;
 
+  readonly #tables: SmtpdTables;
   readonly #keyLogFile: string | undefined;
   readonly #authOnly: boolean;
   readonly #discarded: ReadonlySet<string>;
@@ -98,11 +102,13 @@ export class Service {
     this.connections = props.connections;
     this.newSessions = props.newSessions;
     this.sni = props.sni;
-    this.relayClientcerts = props.relayClientcerts;
+    this.#tables = props.tables;
+    this.relayClientcerts = props.tables.relayClientcerts;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     const flags = loglevel(options, props.logger);
     this.logFlags = this.mode.requireCert ? withUntrusted(flags) : flags;
     this.tickets = props.tickets;
+    this.looksUpLoglevels = this.mode.use && props.tables.loglevels.configured;
     this.tlsProps = this.#sessionProps(options);
     this.#keyLogFile = props.keyLogFile;
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
@@ -133,10 +139,19 @@ export class Service {
     });
   }
 
-  /** What `startTls` wants for this client. */
-  tlsPropsFor(address: string): StartTlsProps {
-    const { tlsProps } = this;
-    return this.tickets.exceptions.has(address) ? { ...tlsProps, tickets: false } : tlsProps;
+  /** What `startTls` wants for a client with such a loglevel. */
+  tlsPropsFor(address: string, { trace, cache }: LogFlags): StartTlsProps {
+    const { logFlags, tlsProps } = this;
+    const excepted = this.tickets.exceptions.has(address);
+    const usual = trace === logFlags.trace && cache === logFlags.cache;
+    if (usual && !excepted) {
+      return tlsProps;
+    }
+    return {
+      ...tlsProps,
+      ...(usual ? {} : { ...sessionSettings(this.options.tls, trace), noteTickets: cache }),
+      ...(excepted ? { tickets: false } : {}),
+    };
   }
 
   /** Time for each wait, or, with deadlines, for the whole handshake; what the log is to tell. */
@@ -159,6 +174,12 @@ export class Service {
     this.options = stress ? this.#stressed : this.#calm;
     this.tlsProps = this.#sessionProps(this.options);
     this.greeting = greeting(this.options);
+  }
+
+  /** What is logged about TLS with this client. */
+  async logFlagsOf(name: string, address: string): Promise<LogFlags> {
+    const flags = await this.#tables.loglevels.of(name, address, this.logFlags);
+    return this.mode.requireCert ? withUntrusted(flags) : flags;
   }
 
   /** The whole reply to EHLO. */
@@ -237,11 +258,12 @@ export class Service {
       'DSN',
       ...(this.options.smtputf8Enable ? ['SMTPUTF8'] : []),
       'CHUNKING',
+      ...(this.options.requiretlsEnable && tls ? ['REQUIRETLS'] : []), // RFC 8689 section 2: never in plaintext
     ];
   }
 }
 
-const withParameters: readonly Extension[] = ['SMTPUTF8', 'DSN', 'AUTH'];
+const withParameters: readonly Extension[] = ['SMTPUTF8', 'DSN', 'AUTH', 'REQUIRETLS'];
 
 function greeting({ banner }: ResolvedSmtpd): string {
   return `220 ${banner}\r\n`;

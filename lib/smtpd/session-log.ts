@@ -6,6 +6,7 @@ import { libraryProblems, logEstablished, logHandshakeFailure } from '../log/han
 import { logNotices } from '../log/notices.js';
 import { logReject } from '../log/reject.js';
 import { logTrace } from '../log/trace.js';
+import type { LogFlags } from '../log/loglevel.js';
 import type { NativeConnection, NativeNotice } from '../native.js';
 import type { Verb } from '../smtp/command.js';
 import type { ClientView } from './client-view.js';
@@ -25,12 +26,21 @@ export function newSessionRateExceeded(count: number, namaddr: string, service: 
 }
 
 export class SessionLog {
+  /** The service's, or the client's own. */
+  flags: LogFlags;
   readonly #service: Service;
   readonly #client: ClientView;
 
   constructor(service: Service, client: ClientView) {
     this.#service = service;
     this.#client = client;
+    this.flags = service.logFlags;
+  }
+
+  /** Finds out what is to be logged about this client, whose name is known. */
+  async choose(): Promise<void> {
+    const { clientName, remoteAddress } = this.#client;
+    this.flags = await this.#service.logFlagsOf(clientName, remoteAddress);
   }
 
   connected(): void {
@@ -44,14 +54,14 @@ export class SessionLog {
 
   /** What was traced of TLS so far. */
   trace(connection: NativeConnection): void {
-    if (this.#service.logFlags.trace) {
+    if (this.flags.trace) {
       logTrace(this.#service.logger, this.#client.namaddr, connection.takeTrace());
     }
   }
 
   /** The snapshot is only taken when somebody looks. */
   tlsEstablished(): void {
-    const flags = this.#service.logFlags;
+    const { flags } = this;
     const credential = flags.peercert || flags.verbose || flags.untrusted;
     if (!flags.summary && !credential && !established.hasSubscribers) {
       return;

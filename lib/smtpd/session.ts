@@ -41,13 +41,13 @@ export class Session implements ConnectionOwner {
     connection.owner = this;
   }
 
-  /** Finds the client's name and greets. */
+  /** Finds the client's name and loglevel, and greets. */
   start(): void {
-    const { resolveClientName } = this.#service.handlers;
-    if (resolveClientName === undefined) {
+    const { handlers, looksUpLoglevels } = this.#service;
+    if (handlers.resolveClientName === undefined && !looksUpLoglevels) {
       this.#greet();
     } else {
-      this.#nameClient(resolveClientName).then(() => this.#greet());
+      this.#identify().then(() => this.#greet());
     }
   }
 
@@ -71,12 +71,16 @@ export class Session implements ConnectionOwner {
     }
   }
 
-  async #nameClient(resolve: (address: string) => string | Promise<string>): Promise<void> {
+  async #identify(): Promise<void> {
     const { client, log } = this.#exchange;
+    const { handlers, looksUpLoglevels } = this.#service;
     try {
-      client.clientName = (await resolve(client.remoteAddress)) || 'unknown';
+      client.clientName = (await handlers.resolveClientName?.(client.remoteAddress)) || 'unknown';
     } catch (error) {
       log.callbackFailed(error);
+    }
+    if (looksUpLoglevels) {
+      await log.choose();
     }
   }
 
@@ -190,8 +194,9 @@ export class Session implements ConnectionOwner {
       if (context === null) {
         throw new TlsError({ code: 'INVALID_STATE', message: 'the TLS context has gone' });
       }
-      const { remoteAddress } = this.#exchange.client;
-      this.#wire.startTls('server', context, this.#service.tlsPropsFor(remoteAddress));
+      const { client, log } = this.#exchange;
+      const props = this.#service.tlsPropsFor(client.remoteAddress, log.flags);
+      this.#wire.startTls('server', context, props);
     } catch (error) {
       this.#exchange.log.tlsFailed(error as TlsError);
       this.destroy();

@@ -81,6 +81,11 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   /** `smtpd_tls_loglevel` */
   readonly loglevel?: Loglevel;
   /**
+   * `smtpd_tls_loglevel_maps`: tables, `type:name` each, with the loglevel of single clients, by name, then by address; `DUNNO` ends the
+   * search. With wrappermode they can take `trace` away and not add it.
+   */
+  readonly loglevelMaps?: readonly string[];
+  /**
    * `smtpd_tls_protocols`: protocol range where TLS is optional, such as `>=TLSv1.2`. Empty leaves the bounds to the
    * OpenSSL configuration file; that is the default beside a private `configFile`.
    */
@@ -131,6 +136,11 @@ export interface SmtpTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   readonly wrappermode?: boolean;
   /** `smtp_tls_loglevel` */
   readonly loglevel?: Loglevel;
+  /**
+   * `smtp_tls_loglevel_maps`: tables, `type:name` each, with the loglevel of single servers, by name, then by address; `DUNNO` ends the
+   * search.
+   */
+  readonly loglevelMaps?: readonly string[];
   /**
    * `smtp_tls_protocols`: protocol range at level `may`, such as `>=TLSv1.2`. Empty leaves the bounds to the OpenSSL
    * configuration file; that is the default beside a private `configFile`.

@@ -226,6 +226,25 @@ test('the second signal ends it at once', async () => {
   expect(run.stdout).toBe('');
 });
 
+test('--requiretls: the server is asked for it, and a policy that it does not satisfy refuses the message', async () => {
+  const required: boolean[] = [];
+  const { port } = await startSmtpd({
+    tls,
+    onMail: (_session, { requiretls }) => void required.push(requiretls),
+  });
+  const sent = await mxtls(sendArguments(port, '--requiretls', ...encrypt), message);
+  expect(sent.code).toBe(0); // by default addresses are held to nothing
+  expect(sent.stdout).toContain(', tls=encrypt/requiretls, dsn=2.0.0, status=sent ');
+  const enforce = parameters('smtp_requiretls_policy=enforce');
+  const args = sendArguments(port, '--requiretls', ...encrypt, ...enforce);
+  const refused = await mxtls(args, message);
+  expect(refused.code).toBe(69);
+  expect(refused.stdout).toContain(
+    "tls=encrypt?/!requiretls:nocertmatch, dsn=5.7.10, status=bounced (Sender requested REQUIRETLS, but my configured TLS security level 'encrypt' disables certificate matching.",
+  );
+  expect(required).toEqual([true]);
+});
+
 describe('by MX', () => {
   const issued = serverCertificate('policy', ['mx.example.com', 'example.net']);
 

@@ -218,6 +218,38 @@ describe('stress', () => {
     ]);
   });
 
+  test('wrappermode: it begins while all that there is are handshakes, the last of them is in it', async () => {
+    const { port, lines } = await startSmtpd(
+      { tls, starttlsTimeout: 300_000, underStress: { starttlsTimeout: 1000 } },
+      { wrappermode: true, connectionLimit: 10 },
+    );
+    for (let i = 0; i < 8; i++) {
+      const patient = connect({ port, host: '127.0.0.1' });
+      await once(patient, 'connect');
+      onTestFinished(() => void patient.destroy());
+    }
+    const ninth = await RawClient.connect(port);
+    expect(await ninth.rest()).toBe('');
+    await lines.line(/^SSL_accept error/);
+    expect(lines.all.filter((line) => !/^(?:connect|disconnect|NOQUEUE)/.test(line))).toEqual([
+      `warning: 127.0.0.1:${port}: under stress: 9 connections`,
+      'SSL_accept error from unknown[127.0.0.1]: Connection timed out',
+    ]);
+  });
+
+  test('wrappermode: a client that is not admitted does not bring it about', async () => {
+    const { port, lines } = await startSmtpd(
+      { ...strict, tls, clientConnectionCountLimit: 1 },
+      { wrappermode: true, connectionLimit: 2 },
+    );
+    await (await secureFromStart(port)).reply();
+    expect(await (await RawClient.connect(port)).rest()).toBe('');
+    expect(lines.matching(/stress/)).toEqual([]);
+    expect(lines.matching(/^warning/)).toEqual([
+      'warning: Connection concurrency limit exceeded: 2 from unknown[127.0.0.1] for service submissions',
+    ]);
+  });
+
   test('a handshake that drips is cut off at the deadline, in wrappermode as well', async () => {
     const { port, lines } = await startSmtpd(
       { tls, underStress: { starttlsTimeout: 1000 } },

@@ -13,6 +13,7 @@ import { NewSessionRate } from '../../lib/smtpd/new-session-rate.js';
 import { Service } from '../../lib/smtpd/service.js';
 import { noTickets } from '../../lib/smtpd/tickets.js';
 import { Session } from '../../lib/smtpd/session.js';
+import { SmtpdTables } from '../../lib/smtpd/tables.js';
 
 /** What a client saw, and what the engine's user got. */
 export interface Transcript {
@@ -107,9 +108,10 @@ const quietTurns = 8;
 
 function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
   const options = { myhostname: 'mx.example.com', errorSleepTime: 0, ...parameters };
+  const resolved = resolveSmtpd(options);
   const everybody = new NetworkList([]);
   return new Service({
-    options: resolveSmtpd(options),
+    options: resolved,
     stressed: resolveStressedSmtpd(options),
     handlers: {
       onAuth: () => false,
@@ -122,7 +124,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
       },
     },
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
-    relayClientcerts: { lookup: () => undefined },
+    tables: new SmtpdTables(resolved, silentLogger),
     wrappermode: false,
     name: null,
     connections: new ConnectionCount(0, []),

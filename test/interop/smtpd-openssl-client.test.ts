@@ -36,7 +36,7 @@ const cases: readonly (readonly [KeyAlgorithm, readonly string[], RegExp])[] = [
 /** A mail inside TLS, as a person would type it. */
 async function mail(peer: OpensslPeer): Promise<void> {
   peer.say('EHLO client.example\r\n');
-  await peer.hear(/250 CHUNKING\r?\n/);
+  await peer.hear(/250 REQUIRETLS\r?\n/);
   peer.say('MAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.com>\r\nDATA\r\n');
   await peer.hear(/354 [^\n]*\n/);
   peer.say('Subject: interop\r\n\r\n..dot\r\n.\r\n');

@@ -10,6 +10,7 @@ import type { SmtpdTlsOptions } from '../../lib/config/options.js';
 import type { TlsSnapshot } from '../../lib/snapshot.js';
 import { authority, certificate, issuedCertificate } from '../helpers/certificates.js';
 import { pkeyFingerprint } from '../helpers/fingerprints.js';
+import { opensslClient } from '../helpers/openssl-client.js';
 import { mail, sClient, shows } from '../helpers/s-client.js';
 import { startSmtpd } from '../helpers/servers.js';
 
@@ -43,9 +44,7 @@ async function twice(
       }
     },
   });
-  const folder = mkdtempSync(join(tmpdir(), 'mxtls-session-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, 'session');
+  const file = sessionFile();
   await mail(sClient(`127.0.0.1:${port}`, [...args, '-sess_out', file]), 'b@example.com');
   await mail(sClient(`127.0.0.1:${port}`, [...second, '-sess_in', file]), 'b@example.com');
   const summaries = lines.matching(/TLS connection/);
@@ -54,6 +53,18 @@ async function twice(
     throw new Error(`no TLS: ${lines.all.join('\n')}`);
   }
   return [one, two];
+}
+
+function sessionFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'mxtls-session-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return join(folder, 'session');
+}
+
+async function listen(): Promise<{ readonly port: number; readonly file: string }> {
+  const chainFiles = [certificate('ecdsa').chainFile];
+  const { port } = await startSmtpd({ tls: { securityLevel: 'may', chainFiles } });
+  return { port, file: sessionFile() };
 }
 
 /** Options of s_client, and the protocol. */
@@ -134,6 +145,47 @@ describe.each(['-tls1_3', '-tls1_2'])('credentials, %s', (version) => {
       ...{ status, peerSubject, peerIssuer, peerCertFingerprint, peerPkeyFingerprint },
       resumed: true,
     });
+  });
+});
+
+// OpenSSL 3.5 keeps the server's key in the client's session: who asks for a raw public key again has it again, and what came of judging it.
+// A session is not bound to the kind of credential: it resumes without the key for who does not ask, and one of a certificate for who does.
+describe.each(['-tls1_3', '-tls1_2'])('our own raw public key, %s', (version) => {
+  const raw = '-enable_server_rpk';
+  const negotiated = 'Server-to-client raw public key negotiated';
+  const untrusted = 'Verify return code: 95 (Raw public key untrusted, no trusted keys configured)';
+
+  /** What s_client says of its session. */
+  async function told(port: number, ...args: readonly string[]): Promise<readonly string[]> {
+    const said = await opensslClient(port, version, ...args);
+    const lines =
+      /^(?:New|Reused)(?=,)|^Server-to-client raw public key negotiated|^Server certificate$|^ *Verify return code: .*/gm;
+    return (said.match(lines) ?? []).map((line) => line.trim());
+  }
+
+  test('resumes, and is known again to who asks', async () => {
+    const { port, file } = await listen();
+    expect(await told(port, raw, '-sess_out', file)).toEqual([negotiated, 'New', untrusted]);
+    expect(await told(port, raw, '-sess_in', file)).toEqual([negotiated, 'Reused', untrusted]);
+    expect(await told(port, '-sess_in', file)).toEqual(['Reused', untrusted]);
+  });
+
+  test('a session of our certificate resumes as one', async () => {
+    const { port, file } = await listen();
+    const selfSigned = 'Verify return code: 18 (self-signed certificate)';
+    const certified = ['Server certificate', 'Reused', selfSigned];
+    const both = ['Server certificate', negotiated, 'Reused', selfSigned]; // the type of this handshake, the credential of the first
+    expect(await told(port, '-sess_out', file)).toEqual(['Server certificate', 'New', selfSigned]);
+    expect(await told(port, '-sess_in', file)).toEqual(certified);
+    expect(await told(port, raw, '-sess_in', file)).toEqual(both);
+  });
+
+  test('the log marks the key that has signed, in TLS 1.3, and nothing of a resumed session', async () => {
+    const [full, again] = await twice({}, [version, raw]);
+    const signature = ' server-signature ECDSA (prime256v1 raw public key) server-digest SHA256';
+    expect(full.line.includes(signature)).toBe(version === '-tls1_3');
+    expect(again.tls).toMatchObject({ resumed: true, ticket: true, server: null });
+    expect(again.line).not.toMatch(/signature|raw public key/);
   });
 });
 
