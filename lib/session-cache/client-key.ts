@@ -3,7 +3,7 @@
  * trust or about the parameters of the session differs between them.
  *
  * `SERVICE&NEXTHOP&HOST&ADDRESS&LEVEL&&&DIGEST`, as Postfix's smtp(8) and tls_client.c make it: whom it is for to read,
- * how it was made as SHA-256. Beyond Postfix's the digest has the names, the trust anchors, our own certificates, and
+ * how it was made as SHA-256. Beyond Postfix's the digest has the names, the trust anchors, the settings of our context, and
  * the server name at every level (RFC 8446 section 4.6.1: a ticket is good for the server name it came with).
  */
 import { createHash } from 'node:crypto';
@@ -27,8 +27,8 @@ export interface ClientSessionKeyProps {
   readonly libraryVersion: number;
   /** Raw public keys are asked for where `tls.auth` does not say. */
   readonly enableRpk: boolean;
-  /** Names our own certificates, which a server remembers in its ticket; any text. */
-  readonly credential: string;
+  /** What else a handshake depends on: our own certificates, which a server remembers in its ticket, CAs, digests; any text. */
+  readonly context: string;
   /** What the handshake is made with. */
   readonly tls: Pick<StartTlsProps, 'sni' | 'cipherList' | 'protocols' | 'auth'>;
 }
@@ -48,7 +48,7 @@ function field(text: string): string {
 
 /** The members in Postfix's order, then ours; JSON keeps them apart whatever is in them. */
 function digest(props: ClientSessionKeyProps): string {
-  const { heloName, libraryVersion, enableRpk, credential, tls } = props;
+  const { heloName, libraryVersion, enableRpk, context, tls } = props;
   const { floor, ceiling, exclude } = tls.protocols;
   const { auth } = tls;
   const members = [
@@ -62,7 +62,7 @@ function digest(props: ClientSessionKeyProps): string {
     tls.sni,
     auth?.names ?? [],
     auth?.anchorFiles ?? [],
-    credential,
+    context,
   ];
   return createHash('sha256').update(JSON.stringify(members)).digest('hex').toUpperCase();
 }

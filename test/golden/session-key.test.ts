@@ -29,7 +29,7 @@ const plain: ClientSessionKeyProps = {
   heloName: 'mx.example.com',
   libraryVersion: 0x30500040,
   enableRpk: false,
-  credential: '',
+  context: '',
   tls: {
     sni: null,
     cipherList: 'aNULL:-aNULL:HIGH:@STRENGTH',
