@@ -1,21 +1,36 @@
 /**
- * Smtp: Postfix's smtp(8) as a class. Delivers messages to an explicit next hop.
+ * Smtp: Postfix's smtp(8) as a class. Finds the hosts of a destination, decides what each has to prove, and delivers.
  */
 import { resolveSmtp } from './config/check.js';
-import type { SmtpParameters } from './config/options.js';
-import { Delivery } from './delivery/delivery.js';
-import { type HostLookup, systemLookup } from './delivery/host-lookup.js';
+import type { ResolvedSmtp, SmtpParameters } from './config/options.js';
+import { Delivery, type DeliveryProps, type DeliveryResult } from './delivery/delivery.js';
+import { HostFinder } from './delivery/destination.js';
+import { Connections } from './delivery/connections.js';
+import type { HostLookup } from './delivery/host-lookup.js';
+import { HostPolicies } from './delivery/host-policy.js';
 import type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
-import { type Nexthop, parseNexthop } from './delivery/nexthop.js';
-import type { DeliveryReport, DeliveryRequest } from './delivery/report.js';
+import { MessageSource } from './delivery/message-source.js';
+import { portNumber } from './delivery/nexthop.js';
+import type { DeliveryReport, DeliveryRequest, RecipientResult } from './delivery/report.js';
 import { checkRequest } from './delivery/request-check.js';
+import { type Route, routesOf } from './delivery/routes.js';
 import { DeliveryService } from './delivery/service.js';
 import { SessionPool } from './delivery/session-pool.js';
+import { TlsrptReporting } from './delivery/tlsrpt.js';
+import { saysTlsRequiredNo } from './delivery/tls-required.js';
+import { ValidationWatch } from './delivery/validation-watch.js';
+import type { DnsLookup } from './dns/answer.js';
+import type { ValidationNames } from './dns/check.js';
+import type { Random } from './dns/random.js';
+import { Resolver } from './dns/resolver.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
+import type { LookupTable } from './maps/table.js';
+import { type TableLike, toTable } from './maps/table-like.js';
 import type { OwnCertificate } from './native.js';
-import type { SessionStore } from './session-cache/store.js';
 import { nextQueueId } from './smtp/queue-id.js';
+import type { SessionStore } from './session-cache/store.js';
+import type { MtaSts } from './sts/index.js';
 import {
   type CertificateOptions,
   certificateOptionNames,
@@ -23,48 +38,82 @@ import {
 } from './tls/chains.js';
 import { mustEncrypt } from './tls/levels.js';
 import { checkKeyLogOption } from './tls/probes.js';
+import type { TlsrptSink } from './tlsrpt/index.js';
 
 export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   /** Default: standard error. */
   readonly logger?: Logger;
   /** File that gets the secrets of all TLS sessions; see {@link SmtpdOptions.keyLogFile}. */
   readonly keyLogFile?: string;
-  /** Finds the addresses of a host; default: the system's resolver. */
+  /** DNS servers, `127.0.0.1:5353`; default: those of /etc/resolv.conf. One on a loopback address is trusted for DNSSEC. */
+  readonly nameservers?: readonly string[];
+  /** Asked in the place of `nameservers`: a {@link Resolver}, or what serves as one. */
+  readonly resolver?: DnsLookup;
+  /** Finds the addresses of a host, in the order in which they are tried; in the place of `hostLookup`. */
   readonly lookup?: HostLookup;
+  /** Networks that DNS must not lead to; default {@link impossibleNetworks}. Next hops that are addresses count. */
+  readonly refusedNetworks?: readonly string[];
+  /** Shuffles hosts of equal preference; default: by chance. */
+  readonly random?: Random;
+  /** What tells whether the resolver validates: looked up with the first delivery where `dnsSupportLevel` is `dnssec`. */
+  readonly validationNames?: ValidationNames;
+  /** Policies in the form of `tls.policyMaps`, searched before those: a table, or a function. */
+  readonly policyTable?: TableLike | PolicyFunction;
+  /** MTA-STS, for destinations that no table names and that have no DANE; default: none. */
+  readonly sts?: MtaSts;
+  /** Get what TLSRPT has to say, beside the collector of `tlsrptSocketName`: {@link TlsrptJournal}, {@link TlsrptCollector}. */
+  readonly tlsrpt?: readonly TlsrptSink[];
   /** User and password, for every server or by its name; used with `saslAuthEnable`. */
   readonly credentials?: LoginCredentials | CredentialsLookup;
   /** Keeps TLS sessions with servers, in the place of `tls.sessionCacheDatabase`; it may serve several processes. */
   readonly sessionStore?: SessionStore;
+  /** Connections at a time; further deliveries wait. 0: any number. Default 1000. */
+  readonly connectionLimit?: number;
 }
+
+/** The policy of a next hop or of a parent domain, `secure match=…`; undefined: none. That it rejects defers the mail. */
+export type PolicyFunction = (key: string) => string | undefined | Promise<string | undefined>;
+
+const ownOptions = [
+  ...['logger', 'keyLogFile', 'nameservers', 'resolver', 'lookup', 'refusedNetworks', 'random'],
+  ...['validationNames', 'policyTable', 'sts', 'tlsrpt', 'credentials'],
+  ...['sessionStore', 'connectionLimit'],
+  ...certificateOptionNames,
+];
 
 export class Smtp {
   readonly #service: DeliveryService;
-  readonly #lookup: HostLookup;
   readonly #credentials: CredentialsLookup;
+  readonly #port: number;
+  readonly #validation: ValidationWatch;
+  readonly #connections: Connections;
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
-    const resolved = resolveSmtp(options, [
-      ...['logger', 'lookup', 'credentials', 'keyLogFile', 'sessionStore'],
-      ...certificateOptionNames,
-    ]);
+    const resolved = resolveSmtp(options, ownOptions);
+    this.#port = defaultPort(resolved);
+    checkWrappermode(resolved, options);
+    const logger = engineLogger(options.logger, 'smtp');
+    const dns = resolverOf(options);
+    const { lookup, refusedNetworks, random, sts = null, tlsrpt: sinks = [] } = options;
+    const shared = { options: resolved, dns, logger };
     this.#service = new DeliveryService({
-      options: resolved,
-      logger: engineLogger(options.logger, 'smtp'),
+      ...shared,
       care: certificateOptions(options),
-      sessionStore: options.sessionStore ?? null,
       keyLogFile: checkKeyLogOption(options.keyLogFile),
+      finder: new HostFinder({ ...shared, lookup, refusedNetworks, random }),
+      policies: new HostPolicies({ ...shared, table: policyTable(options.policyTable), sts }),
+      tlsrpt: new TlsrptReporting({ ...shared, sinks }),
+      sts,
+      sessionStore: options.sessionStore ?? null,
     });
-    this.#lookup = options.lookup ?? systemLookup;
+    this.#connections = new Connections({
+      options: resolved,
+      limit: options.connectionLimit ?? 1000,
+    });
+    this.#validation = new ValidationWatch({ ...shared, names: options.validationNames ?? {} });
     const { credentials = null } = options;
     this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
-    if (resolved.tls.wrappermode && !mustEncrypt(this.#service.level)) {
-      throw new TlsError({
-        code: 'INVALID_PARAMETER',
-        message: 'smtp_tls_wrappermode needs smtp_tls_security_level encrypt or stronger',
-        suggestion: "set tls.securityLevel to 'encrypt'",
-      });
-    }
   }
 
   /** The client certificates in use, their issuers among them; empty before the first delivery that needs them. */
@@ -73,20 +122,33 @@ export class Smtp {
   }
 
   /**
-   * Loads keys and certificates anew, and the files of CAs with them: new connections get the new ones. Happens by
-   * itself when the files change, see `chainFilesCheckInterval`: with the next delivery.
+   * Loads keys and certificates anew, the files of CAs with them, and the policy tables: new connections get the new
+   * ones. Certificates do so by themselves when the files change, see `chainFilesCheckInterval`: with the next delivery.
    *
    * @returns what is in use now; empty when the options name no file
-   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`: the former ones stay in use, and the log says so
+   * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: the former ones stay in use, and the log says so
    */
   async reload(): Promise<readonly OwnCertificate[]> {
-    return this.#service.reload();
+    const certificates = this.#service.reload();
+    await this.#service.policies.reload();
+    this.#connections.pool.trim(0); // the servers know us by the former certificates
+    return certificates;
+  }
+
+  /**
+   * Takes no further delivery, lets those that run or wait come to their end, ends the connections that were kept, and
+   * closes session cache and policy tables.
+   */
+  async close(): Promise<void> {
+    await this.#connections.close();
+    await this.#service.sessions?.close();
+    this.#service.policies.close();
   }
 
   /**
    * Delivers a message. Whatever servers and networks do ends in a result for each recipient.
    *
-   * @throws TlsError (rejects) `INVALID_ARGUMENT` when the request itself is wrong
+   * @throws TlsError (rejects) `INVALID_ARGUMENT` when the request itself is wrong; `INVALID_STATE` after {@link close}
    */
   async deliver(request: DeliveryRequest): Promise<DeliveryReport> {
     const [report] = await this.deliverAll([request]);
@@ -99,25 +161,18 @@ export class Smtp {
   /**
    * Delivers messages one after the other, over one connection where they go to the same server.
    *
-   * @throws TlsError (rejects) `INVALID_ARGUMENT` when a request itself is wrong: nothing is sent then
+   * @throws TlsError (rejects) `INVALID_ARGUMENT` when a request itself is wrong, `INVALID_STATE` after {@link close}: nothing
+   *   is sent then
    */
   async deliverAll(requests: readonly DeliveryRequest[]): Promise<readonly DeliveryReport[]> {
-    const nexthops = requests.map((request) => this.#check(request));
-    const pool = new SessionPool();
+    this.#connections.requireOpen();
+    const tasks = requests.map((request) => ({ request, routes: this.#routes(request) }));
+    this.#validation.begin();
+    const pool = new SessionPool(this.#connections.pool);
     const reports: DeliveryReport[] = [];
     try {
-      for (const [i, request] of requests.entries()) {
-        const delivery = new Delivery({
-          service: this.#service,
-          request,
-          nexthops: nexthops[i] ?? [],
-          queueId: request.queueId ?? nextQueueId(),
-          lookup: this.#lookup,
-          credentials: this.#credentials,
-          pool,
-          more: i < requests.length - 1,
-        });
-        reports.push(await delivery.run());
+      for (const [i, { request, routes }] of tasks.entries()) {
+        reports.push(await this.#deliver(request, routes, pool, i < tasks.length - 1));
       }
     } finally {
       pool.close();
@@ -125,10 +180,79 @@ export class Smtp {
     return reports;
   }
 
-  #check(request: DeliveryRequest): readonly Nexthop[] {
+  #routes(request: DeliveryRequest): readonly Route[] {
     checkRequest(request);
-    const port = this.#service.options.tls.wrappermode ? 465 : 25;
-    const list = typeof request.nexthop === 'string' ? [request.nexthop] : request.nexthop;
-    return list.map((text) => parseNexthop(text, port));
+    return routesOf(request, this.#port);
   }
+
+  async #deliver(
+    request: DeliveryRequest,
+    routes: readonly Route[],
+    pool: SessionPool,
+    more: boolean,
+  ): Promise<DeliveryReport> {
+    const service = this.#service;
+    const arrival = request.arrivalTime ?? Date.now();
+    const queueId = request.queueId ?? nextQueueId();
+    const source = new MessageSource(request.message, service.options.lineLengthLimit);
+    const tlsRequiredNo = await saysTlsRequiredNo(source, queueId, service);
+    const results: RecipientResult[] = [];
+    let last: DeliveryResult | null = null;
+    for (const { recipients, nexthops } of routes) {
+      const props: DeliveryProps = {
+        ...{ service, request, arrival, nexthops, source, queueId, tlsRequiredNo, pool, more },
+        recipients: recipients.map((i) => request.recipients[i] ?? ''),
+        credentials: this.#credentials,
+      };
+      last = await this.#connections.run(nexthops, () => new Delivery(props).run());
+      for (const [at, result] of last.recipients.entries()) {
+        results[recipients[at] ?? 0] = result;
+      }
+    }
+    service.policies.requestEnded();
+    return { queueId, recipients: results, tls: last?.tls ?? null };
+  }
+}
+
+/** `smtp_tcp_port`, and 465 in its place where TLS comes first. */
+function defaultPort({ tcpPort, tls }: ResolvedSmtp): number {
+  const port = portNumber(tcpPort);
+  if (port === null) {
+    throw new TlsError({
+      code: 'INVALID_PARAMETER',
+      message: `smtp_tcp_port is "${tcpPort}"`,
+      suggestion: 'write a number or smtp, submission, submissions',
+    });
+  }
+  return tls.wrappermode && tcpPort === 'smtp' ? 465 : port;
+}
+
+/** Without tables it is known now that every delivery would be skipped. */
+function checkWrappermode({ tls }: ResolvedSmtp, { policyTable }: SmtpOptions): void {
+  const tables = tls.policyMaps.length + tls.perSite.length > 0 || policyTable !== undefined;
+  if (tls.wrappermode && !mustEncrypt(tls.securityLevel) && !tables) {
+    throw new TlsError({
+      code: 'INVALID_PARAMETER',
+      message: 'smtp_tls_wrappermode needs smtp_tls_security_level encrypt or stronger',
+      suggestion: "set tls.securityLevel to 'encrypt'",
+    });
+  }
+}
+
+function resolverOf({ resolver, nameservers }: SmtpOptions): DnsLookup {
+  if (resolver !== undefined && nameservers !== undefined) {
+    throw new TlsError({
+      code: 'INVALID_ARGUMENT',
+      message: 'resolver and nameservers exclude each other',
+      suggestion: 'give the servers to the Resolver',
+    });
+  }
+  return resolver ?? new Resolver(nameservers === undefined ? {} : { servers: nameservers });
+}
+
+function policyTable(given: SmtpOptions['policyTable']): LookupTable | null {
+  if (given === undefined) {
+    return null;
+  }
+  return typeof given === 'function' ? { lookup: given } : toTable(given);
 }

@@ -151,6 +151,42 @@ export interface SmtpParameters {
   readonly saslTlsVerifiedSecurityOptions?: readonly string[];
   /** `smtp_log_tls_feature_status`: the `tls=` field of the delivery record. */
   readonly logTlsFeatureStatus?: boolean;
+  /** `smtp_connection_cache_time_limit`: milliseconds that a connection waits for another message; see `tls.connectionReuse`. */
+  readonly connectionCacheTimeLimit?: number;
+  /** `smtp_connection_reuse_time_limit`: milliseconds from a connection's begin to its last use. */
+  readonly connectionReuseTimeLimit?: number;
+  /** `smtp_connection_reuse_count_limit`: how often a connection is used again; 0: any number. */
+  readonly connectionReuseCountLimit?: number;
+  /** `smtp_destination_concurrency_limit`: deliveries to one destination at a time; 0: any number. */
+  readonly destinationConcurrencyLimit?: number;
+  /** `smtp_host_lookup`: where addresses of hosts are found: `dns` (default), `native`. */
+  readonly hostLookup?: readonly string[];
+  /** `smtp_dns_support_level`: `disabled`, `enabled` (default), `dnssec`, which DANE needs. */
+  readonly dnsSupportLevel?: '' | 'disabled' | 'enabled' | 'dnssec';
+  /** `smtp_tcp_port`: port of servers where the next hop names none; default `smtp` (25). */
+  readonly tcpPort?: string;
+  /** `smtp_address_preference`: which addresses are tried first among MX hosts of equal preference. */
+  readonly addressPreference?: 'any' | 'ipv4' | 'ipv6';
+  /** `smtp_randomize_addresses`: shuffle MX hosts of equal preference and the addresses of a host. */
+  readonly randomizeAddresses?: boolean;
+  /** `smtp_balance_inet_protocols`: within `mxAddressLimit` leave room for IPv4 and IPv6. */
+  readonly balanceInetProtocols?: boolean;
+  /** `smtp_mx_address_limit`: addresses of a destination that are tried; 0: all. */
+  readonly mxAddressLimit?: number;
+  /** `smtp_mx_session_limit`: sessions that get as far as MAIL, per destination and message; 0: any number. */
+  readonly mxSessionLimit?: number;
+  /** `inet_protocols`: addresses that are looked up. */
+  readonly inetProtocols?: 'all' | 'ipv4' | 'ipv6';
+  /** `ignore_mx_lookup_error`: go on as if there were no MX records. */
+  readonly ignoreMxLookupError?: boolean;
+  /** `smtp_cname_overrides_servername`: an alias is logged and matched by the name it stands for. */
+  readonly cnameOverridesServername?: boolean;
+  /** `smtp_tlsrpt_enable`: report TLS successes and failures (RFC 8460) to `tlsrptSocketName`. */
+  readonly tlsrptEnable?: boolean;
+  /** `smtp_tlsrpt_socket_name`: socket of the collector of such reports. */
+  readonly tlsrptSocketName?: string;
+  /** `smtp_tlsrpt_skip_reused_handshakes`: resumed sessions are not reported. */
+  readonly tlsrptSkipReusedHandshakes?: boolean;
 }
 
 /** {@link SmtpdParameters} with every default filled in. */

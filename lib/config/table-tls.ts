@@ -31,7 +31,7 @@ export const tlsTable: readonly Parameter[] = [
   { name: 'tls_server_sni_maps', type: 'tables', default: '', group: tls, option: 'tls.serverSniMaps', since: '3.4', doc: 'tables with the chains of server names that clients ask for' },
   { name: 'tls_trust_server_ccerts', type: 'bool', default: 'no', group: tls, option: 'tls.trustServerCcerts', since: '3.12', doc: 'certificates of clients may be for servers only' },
   { name: 'tls_dane_digests', type: 'list', default: 'sha512 sha256', group: tls, option: 'tls.daneDigests', since: '2.11', doc: 'digests of TLSA records that are usable, best first' },
-  { name: 'tls_required_enable', type: 'bool', default: 'yes', group: tls, option: 'tls.requiredEnable', since: '3.10', pending: true, doc: 'heed the header "TLS-Required: no"' },
+  { name: 'tls_required_enable', type: 'bool', default: 'yes', group: 'smtp', option: 'tls.requiredEnable', since: '3.10', doc: 'heed the header "TLS-Required: no"' },
   { name: 'tls_trace_rate_limit', type: 'int', default: '1', group: tls, option: 'tls.traceRateLimit', since: '3.12', min: 0, max: 2_147_483_647, doc: 'protocol traces in a minute; 0 for no limit' },
   { name: 'tls_wildcard_matches_multiple_labels', type: 'bool', default: 'yes', group: tls, option: null, since: '2.11', ignored: 'a wildcard matches one label', doc: 'a wildcard matches several labels' },
 

@@ -1,33 +1,43 @@
 /**
- * One request from the look-up of its hosts to a result for each recipient.
+ * One message to the hosts of one destination, from their look-up to a result for each recipient.
  *
- * Hosts and their addresses are tried in turn. A recipient that was refused for good, or that a
- * server took, is through; the others go to the next address with what is known so far, and what is
- * left at the end keeps the last reason. Nothing is sent twice on purpose: when nobody knows
- * whether a server took the message, no other one is tried.
+ * Next hops, their hosts and the addresses of those are tried in turn. A host whose policy cannot be satisfied is passed
+ * over before anybody connects to it. A recipient that was refused for good, or that a server took, is through; the
+ * others go to the next address with what is known so far, and what is left at the end keeps the last reason. Nothing is
+ * sent twice on purpose: when nobody knows whether a server took the message, no other one is tried.
  */
 import { TlsError } from '../errors.js';
 import { logEstablished } from '../log/handshake.js';
+import { type HostPolicy, isProblem, type PolicyProblem } from '../policy/policy.js';
+import { nexthopDomain } from '../policy/host-name.js';
 import type { TlsSnapshot } from '../snapshot.js';
-import { deferred, type Failure } from './failure.js';
-import { type HostLookup, lookupHost } from './host-lookup.js';
+import type { TlsrptAttempt } from '../tlsrpt/index.js';
+import type { Target } from './destination.js';
+import { deferred, type Failure, softened } from './failure.js';
 import { type CredentialsLookup, lookupCredentials } from './login.js';
-import { MessageSource } from './message-source.js';
+import type { MessageSource } from './message-source.js';
 import type { Nexthop } from './nexthop.js';
 import { Outcomes } from './outcomes.js';
-import type { DeliveryReport, DeliveryRequest } from './report.js';
+import type { DeliveryRequest, RecipientResult } from './report.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
+import { reportMissingSts, tlsrptPolicy } from './tlsrpt.js';
 import { Transaction } from './transaction.js';
 
 export interface DeliveryProps {
   readonly service: DeliveryService;
   readonly request: DeliveryRequest;
+  /** Those of the request that have these next hops. */
+  readonly recipients: DeliveryRequest['recipients'];
   /** In the order in which they are tried. */
   readonly nexthops: readonly Nexthop[];
+  readonly source: MessageSource;
   readonly queueId: string;
-  readonly lookup: HostLookup;
+  /** When the message entered the queue; milliseconds. */
+  readonly arrival: number;
+  /** The message says `TLS-Required: no`, and that is heeded. */
+  readonly tlsRequiredNo: boolean;
   readonly credentials: CredentialsLookup;
   /** Connections of the messages before this one. */
   readonly pool: SessionPool;
@@ -35,74 +45,72 @@ export interface DeliveryProps {
   readonly more: boolean;
 }
 
+export interface DeliveryResult {
+  readonly recipients: readonly RecipientResult[];
+  /** The TLS session of the last connection; null in plaintext or without one. */
+  readonly tls: TlsSnapshot | null;
+}
+
 export class Delivery {
   readonly #props: DeliveryProps;
-  readonly #source: MessageSource;
-  readonly #arrival: number;
   readonly #active = Date.now();
   readonly #outcomes: Outcomes;
   #tls: TlsSnapshot | null = null;
   /** Other servers must not be tried. */
   #stopped = false;
+  /** Sessions with servers of this next hop that got as far as MAIL. */
+  #sessions = 0;
 
   constructor(props: DeliveryProps) {
-    const { request, service, queueId } = props;
+    const { service, queueId, recipients, arrival } = props;
     this.#props = props;
-    this.#source = new MessageSource(request.message, service.options.lineLengthLimit);
-    this.#arrival = request.arrivalTime ?? this.#active;
     this.#outcomes = new Outcomes({
       service,
-      recipients: request.recipients,
+      recipients,
       queueId,
-      arrival: this.#arrival,
+      arrival,
       active: this.#active,
     });
   }
 
-  async run(): Promise<DeliveryReport> {
-    const { nexthops, queueId } = this.#props;
+  async run(): Promise<DeliveryResult> {
+    const { nexthops } = this.#props;
     for (const [i, nexthop] of nexthops.entries()) {
       if (!this.#finished) {
-        await this.#tryHost(nexthop, i === nexthops.length - 1);
+        await this.#tryNexthop(nexthop, i);
       }
     }
-    return { queueId, recipients: this.#outcomes.report(), tls: this.#tls };
+    return { recipients: this.#outcomes.report(), tls: this.#tls };
   }
 
   get #finished(): boolean {
     return this.#stopped || this.#outcomes.open.length === 0;
   }
 
-  async #tryHost(nexthop: Nexthop, lastHost: boolean): Promise<void> {
-    const { lookup, service, credentials } = this.#props;
-    const addresses = await lookupHost(nexthop.host, lookup);
-    if ('kind' in addresses) {
-      this.#outcomes.setAll(addresses, null);
-      this.#logTrouble(addresses, lastHost);
+  async #tryNexthop(nexthop: Nexthop, index: number): Promise<void> {
+    const { service, nexthops, tlsRequiredNo } = this.#props;
+    const lastOne = index === nexthops.length - 1;
+    const targets = await service.finder.find(nexthop);
+    if ('kind' in targets) {
+      // That a place to fall back to is not there is no reason to give the message up.
+      const failure = index > 0 ? softened(targets) : targets;
+      this.#outcomes.setAll(failure, null, null);
+      this.#logTrouble(failure, lastOne);
       return;
     }
-    const login = service.options.saslAuthEnable
-      ? await lookupCredentials(nexthop.host, credentials)
-      : null;
-    if (login !== null && 'kind' in login) {
-      this.#outcomes.setAll(login, null);
-      this.#logTrouble(login, lastHost);
-      return;
-    }
-    for (const [i, address] of addresses.entries()) {
-      const failure = await this.#tryAddress({
-        ...{
-          ...nexthop,
-          address,
-          level: service.level,
-          nexthop: `[${nexthop.host}]:${nexthop.port}`,
-        },
-        credentials: login,
-      });
+    const attempt = await service.tlsrpt.attempt(nexthop, tlsRequiredNo);
+    const { mxSessionLimit: limit } = service.options;
+    this.#sessions = 0;
+    for (const [i, target] of targets.entries()) {
+      const failure = await this.#tryTarget(target, attempt);
       if (this.#finished) {
         return;
       }
-      this.#logTrouble(failure, lastHost && i === addresses.length - 1);
+      const enough = limit > 0 && this.#sessions >= limit;
+      this.#logTrouble(failure, lastOne && (enough || i === targets.length - 1));
+      if (enough) {
+        return;
+      }
     }
   }
 
@@ -111,6 +119,55 @@ export class Delivery {
     if (failure !== null && !last) {
       this.#props.service.logger.info(`${this.#props.queueId}: ${failure.text}`);
     }
+  }
+
+  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<Failure | null> {
+    const { service, tlsRequiredNo } = this.#props;
+    const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
+    if (isProblem(policy)) {
+      return this.#skip(policy);
+    }
+    const login = await this.#credentialsFor(target);
+    if (login !== null && 'kind' in login) {
+      this.#outcomes.setAll(login, policy.level, null);
+      return login;
+    }
+    if (attempt !== null) {
+      await this.#preparePolicyReport(attempt, policy, target);
+    }
+    const plain = { ...target.peer, nexthop: target.facts.nexthop, policy, plaintext: false };
+    return this.#tryAddress({ ...plain, credentials: login, tlsrpt: attempt });
+  }
+
+  /** The policy of a host keeps us away from it. */
+  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): Failure {
+    if (warning !== null) {
+      this.#props.service.logger.warn(warning);
+    }
+    const failure = deferred('connect', dsn, text);
+    this.#outcomes.setAll(failure, levelKnown ?? 'unknown', null);
+    return failure;
+  }
+
+  /** By the name of the server, else by the next hop. */
+  async #credentialsFor({ peer, facts }: Target): ReturnType<typeof lookupCredentials> {
+    const { service, credentials } = this.#props;
+    if (!service.options.saslAuthEnable) {
+      return null;
+    }
+    const found = await lookupCredentials(peer.host, credentials);
+    const domain = nexthopDomain(facts.nexthop);
+    return found !== null || domain === peer.host ? found : lookupCredentials(domain, credentials);
+  }
+
+  async #preparePolicyReport(
+    attempt: TlsrptAttempt,
+    policy: HostPolicy,
+    { facts }: Target,
+  ): Promise<void> {
+    const domain = nexthopDomain(facts.nexthop).toLowerCase();
+    attempt.setPolicy(tlsrptPolicy(policy, domain));
+    await reportMissingSts(attempt, policy, this.#props.service.sts, domain);
   }
 
   /** One address; at level `may` perhaps a second time, in plaintext. */
@@ -127,14 +184,14 @@ export class Delivery {
     if (failure === null || !this.#mayFallBack(failure, session)) {
       return failure;
     }
-    const plain = this.#connect({ ...server, level: 'none' });
+    const plain = this.#connect({ ...server, plaintext: true, tlsrpt: null });
     return plain instanceof Session ? this.#attempt(plain) : plain;
   }
 
   /** A connection of an earlier message, or a new one. */
   #connect(server: SessionProps): Session | Failure {
     const { service, pool } = this.#props;
-    const kept = pool.take(server);
+    const kept = server.plaintext ? null : pool.take(server);
     if (kept !== null) {
       this.#logReused(kept);
       return kept;
@@ -146,7 +203,7 @@ export class Delivery {
         throw error;
       }
       const failure = deferred('connect', '4.4.1', error.message);
-      this.#outcomes.setAll(failure, null);
+      this.#outcomes.setAll(failure, server.policy.level, null);
       return failure;
     }
   }
@@ -156,45 +213,43 @@ export class Delivery {
     const refusal = session.uses === 0 ? await session.opened() : null;
     this.#tls = session.tls;
     if (refusal !== null) {
-      this.#outcomes.setAll(refusal, session);
+      this.#outcomes.setAll(refusal, session.props.policy.level, session);
       return refusal;
     }
-    const { request, service, pool, more } = this.#props;
+    this.#sessions++;
+    const { request, recipients, service, pool, more, source } = this.#props;
     const ready = Date.now();
     const { open } = this.#outcomes;
     const transaction = new Transaction(
       {
         request,
-        recipients: open.map((i) => request.recipients[i] ?? ''),
-        source: this.#source,
+        recipients: open.map((i) => recipients[i] ?? ''),
+        source,
         smtputf8Enable: service.options.smtputf8Enable,
       },
       session.namaddr,
     );
-    const failure = await session.send(transaction, !more);
-    this.#stopped = transaction.ambiguous || !this.#source.rewindable;
+    const failure = await session.send(transaction, !pool.keeps(session.props, more));
+    this.#stopped = transaction.ambiguous || !source.rewindable;
     for (const [at, i] of open.entries()) {
       this.#outcomes.set(i, transaction.outcomes[at] ?? null, session, ready);
     }
-    if (more && session.usable) {
-      pool.give(session);
-    } else {
-      session.quit();
-    }
+    pool.give(session, more);
     return failure;
   }
 
   /** The rules of Postfix for giving up TLS: only at `may`, and never for a message that is new. */
   #mayFallBack(failure: Failure, session: Session): boolean {
-    const { service } = this.#props;
+    const { service, source, arrival } = this.#props;
     const broken =
       failure.kind === 'handshake' || (failure.kind === 'interrupted' && session.tls !== null);
     return (
       broken &&
-      session.props.level === 'may' &&
+      session.props.policy.level === 'may' &&
+      !session.props.plaintext &&
       session.props.credentials === null &&
-      this.#active - this.#arrival >= service.options.minimalBackoffTime &&
-      this.#source.rewindable &&
+      this.#active - arrival >= service.options.minimalBackoffTime &&
+      source.rewindable &&
       this.#outcomes.open.length > 0
     );
   }

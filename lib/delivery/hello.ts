@@ -5,28 +5,37 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
+import { credentialLines } from '../log/credential.js';
 import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
+import { withUntrusted } from '../log/loglevel.js';
+import { logNotices } from '../log/notices.js';
+import type { HostPolicy } from '../policy/policy.js';
 import { type Features, noFeatures, parseFeatures } from '../smtp/extensions.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
-import { mustEncrypt, type TlsLevel, usesTls } from '../tls/levels.js';
+import { mustEncrypt, mustMatch, type TlsLevel, usesTls } from '../tls/levels.js';
+import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { Conversation } from './conversation.js';
 import { type LoginCredentials, Login } from './login.js';
 import { deferred, type Failure, refused, softened } from './failure.js';
+import { effectiveLevel, isAuthenticated, isMatched } from './peer.js';
 import type { Resumption } from './resumption.js';
 import type { DeliveryService } from './service.js';
-import type { SessionTarget } from './tls-sessions.js';
+import { noteTested, reportCertificate, reportUnauthenticated, reportUnusable } from './tlsrpt.js';
 
 export interface HelloProps {
   readonly service: DeliveryService;
   readonly conversation: Conversation;
-  /** Whom sessions belong to. */
-  readonly target: SessionTarget;
-  readonly level: TlsLevel;
+  readonly policy: HostPolicy;
+  /** TLS has failed, and the policy does not insist. */
+  readonly plaintext: boolean;
   /** Name of the server. */
   readonly host: string;
+  readonly address: string;
+  readonly nexthop: string;
   readonly credentials: LoginCredentials | null;
+  readonly tlsrpt: TlsrptAttempt | null;
   /** Mail may be sent (null), or not. */
   readonly done: (failure: Failure | null) => void;
 }
@@ -39,7 +48,7 @@ export class Hello {
   features: Features = noFeatures('');
   /** Null in plaintext. */
   tls: TlsSnapshot | null = null;
-  /** Level reached: the connection's, or `none`; null while undecided. */
+  /** Level reached: the effective one of the session, or `none`; null while undecided. */
   reached: TlsLevel | null = null;
   /** TLS was required and not to be had. */
   violated = false;
@@ -65,13 +74,24 @@ export class Hello {
   }
 
   secured(): void {
-    const { service, conversation, level } = this.#props;
-    this.tls = conversation.wire.connection.snapshot() as TlsSnapshot | null;
-    this.reached = level;
+    const { service, conversation, policy, tlsrpt } = this.#props;
+    const snapshot = conversation.wire.connection.snapshot() as TlsSnapshot;
+    this.tls = snapshot;
+    this.#takeNotices();
+    this.#tellOfCredential(snapshot);
     this.#logEstablished();
-    if (this.tls?.resumed === true && service.logFlags.cache) {
+    if (snapshot.resumed && service.logFlags.cache) {
       service.logger.info(`${conversation.namaddrport}: Reusing old session`);
     }
+    const level = effectiveLevel(policy.level, snapshot);
+    if (!isAuthenticated(level, snapshot)) {
+      tlsrpt === null || reportUnauthenticated(tlsrpt, snapshot);
+      this.violated = true;
+      this.#refuse(deferred('refused', '4.7.5', 'Server certificate not verified'));
+      return;
+    }
+    this.reached = level;
+    tlsrpt?.success(snapshot.resumed);
     if (service.options.tls.wrappermode) {
       this.#awaitGreeting();
     } else {
@@ -80,16 +100,18 @@ export class Hello {
   }
 
   notSecured(error: TlsError): void {
-    const { service, conversation } = this.#props;
+    const { service, conversation, tlsrpt } = this.#props;
     const namaddr = conversation.namaddrport;
+    this.#takeNotices();
     logHandshakeFailure(service.logger, { direction: 'to', namaddr, error });
     this.#resumption?.failed();
+    tlsrpt?.failure('validation-failure', 'tls-handshake-failure');
   }
 
   /** Keeps the server's session for later connections, when it has given one. */
   keepSession(): void {
-    if (this.#resumption !== null && this.tls !== null) {
-      this.#resumption.keep(this.#props.conversation.wire.connection, this.tls.protocol);
+    if (this.tls !== null) {
+      this.#resumption?.keep(this.#props.conversation.wire.connection, this.tls.protocol);
     }
   }
 
@@ -146,6 +168,9 @@ export class Hello {
     if (accepted) {
       const { discardEhloKeywords } = this.#props.service.options;
       this.features = parseFeatures(reply.lines, discardEhloKeywords);
+      if (this.tls === null) {
+        this.#props.tlsrpt?.setHelo(reply.raw);
+      }
       this.#decideTls();
     } else if (reply.code === 421) {
       this.#refuse(refused(reply, this.#refusedToTalk(reply)));
@@ -164,10 +189,14 @@ export class Hello {
   }
 
   #decideTls(): void {
-    const { conversation, service, level } = this.#props;
-    if (this.tls !== null || !usesTls(level)) {
+    const { conversation, service, policy, plaintext } = this.#props;
+    if (this.tls !== null || plaintext || !usesTls(policy.level)) {
+      this.#noteOffer();
       this.#authenticate();
     } else if (!this.features.starttls) {
+      if (mustEncrypt(policy.level)) {
+        this.#props.tlsrpt?.failure('starttls-not-supported');
+      }
       const text = `TLS is required, but was not offered by host ${conversation.namaddr}`;
       this.#withoutTls(deferred('refused', '4.7.4', text));
     } else if (service.context === null) {
@@ -187,47 +216,45 @@ export class Hello {
       return;
     }
     const { namaddr } = this.#props.conversation;
+    this.#props.tlsrpt?.failure('starttls-not-supported');
     const said = printable(reply.text);
     const text = `TLS is required, but host ${namaddr} refused to start TLS: ${said}`;
     this.#withoutTls(refused(reply, text));
   }
 
   #startTls(): void {
-    const { conversation, service, level, host } = this.#props;
+    const { conversation, service, policy } = this.#props;
     const { context } = service;
-    const props = service.tlsProps(level, host);
+    const props = service.tlsProps(policy);
     if (context === null || props === null) {
       this.#refuse(deferred('refused', '4.7.5', 'client TLS configuration problem'));
       return;
     }
     this.features = noFeatures('');
+    for (const warning of policy.sessionWarnings) {
+      service.logger.warn(`${conversation.namaddrport}: ${warning}`);
+    }
     if (this.#resumption === null) {
       conversation.startTls(context, props);
-      return;
+    } else {
+      this.#resumption.startTls(conversation, context, props);
     }
-    if (!this.#resumption.settled) {
-      conversation.awaitTls();
-    }
-    this.#resumption.whenFound((session) => {
-      if (conversation.going) {
-        conversation.startTls(context, { ...props, session });
-      }
-    });
   }
 
   /** Begins to, so that the session is there when the server is ready for TLS. */
   #lookForSession(): void {
-    const { service, level, host, target } = this.#props;
-    const { context, sessions } = service;
-    const props = sessions === null || context === null ? null : service.tlsProps(level, host);
+    const { service, policy } = this.#props;
+    const { sessions, context } = service;
+    const props = sessions === null ? null : service.tlsProps(policy);
     if (sessions !== null && context !== null && props !== null) {
+      const target = { ...this.#props, level: policy.level };
       this.#resumption = sessions.resume(target, this.features.name, context, props);
     }
   }
 
   /** No TLS on this connection: fine, or the end of it. */
   #withoutTls(failure: Failure): void {
-    if (mustEncrypt(this.#props.level)) {
+    if (mustEncrypt(this.#props.policy.level)) {
       this.violated = true;
       this.#refuse(failure);
     } else {
@@ -236,14 +263,17 @@ export class Hello {
   }
 
   #authenticate(): void {
-    const { service, conversation, credentials } = this.#props;
+    const { service, conversation, credentials, policy } = this.#props;
     this.reached ??= 'none';
     if (credentials === null || this.features.auth.length === 0) {
       this.#props.done(null);
       return;
     }
     this.#state = 'auth';
-    const refusedMechanisms = service.securityOptions(this.tls);
+    const refusedMechanisms = service.securityOptions(
+      this.tls,
+      this.tls !== null && isMatched(policy.level, this.tls),
+    );
     this.#login = new Login(credentials, this.features.auth, refusedMechanisms);
     const first = this.#login.begin();
     if (first === null) {
@@ -276,6 +306,48 @@ export class Hello {
   #refusedToTalk(reply: ReplyReader): string {
     const { namaddr } = this.#props.conversation;
     return `host ${namaddr} refused to talk to me: ${printable(reply.text)}`;
+  }
+
+  /** A server that could have had TLS, for those who collect such servers. */
+  #noteOffer(): void {
+    const { service, policy, host } = this.#props;
+    const { noteStarttlsOffer } = service.options.tls;
+    if (noteStarttlsOffer && policy.level === 'none' && this.features.starttls) {
+      service.logger.info(`Host offered STARTTLS: [${host}]`);
+    }
+  }
+
+  /** What cannot be matched. That no name can be checked is a warning of the policy already. */
+  #takeNotices(): void {
+    const { service, conversation, policy, tlsrpt } = this.#props;
+    const notices = conversation.wire.connection.takeNotices();
+    if (notices !== null) {
+      const told = notices.filter(
+        ({ kind }) => kind !== 'no-names' || policy.sessionWarnings.length === 0,
+      );
+      tlsrpt === null || reportUnusable(tlsrpt, policy, notices);
+      logNotices(service.logger, told, conversation.namaddrport);
+    }
+  }
+
+  /** Who the server says it is, and why it is not believed where it has to be. */
+  #tellOfCredential(snapshot: TlsSnapshot): void {
+    const { service, conversation, policy, tlsrpt } = this.#props;
+    const flags = mustMatch(policy.level) ? withUntrusted(service.logFlags) : service.logFlags;
+    const { untrusted, certmatch, peercert, verbose } = flags;
+    if (certmatch || peercert || verbose || (untrusted && snapshot.verifyError !== null)) {
+      const namaddr = conversation.namaddrport;
+      const claims = conversation.wire.connection.claims();
+      const policyFailure = policy.failure;
+      const props = { snapshot, claims, direction: 'to', namaddr, flags, policyFailure } as const;
+      for (const line of credentialLines(props)) {
+        service.logger.info(line);
+      }
+    }
+    if (tlsrpt !== null) {
+      reportCertificate(tlsrpt, policy, snapshot);
+      noteTested(tlsrpt, policy, snapshot);
+    }
   }
 
   #logEstablished(): void {

@@ -9,10 +9,19 @@ import type { MessageContent } from './report.js';
 /** Parts of a message that is whole in memory; a TLS record has 16 KiB. */
 const partSize = 64 * 1024;
 
+/** Bytes that headers are looked for in. */
+const headerLimit = 256 * 1024;
+
 export class MessageSource {
   readonly #whole: Buffer | null;
   readonly #stream: AsyncIterable<Buffer | string> | null;
   #iterator: AsyncIterator<Buffer | string> | null = null;
+  /** Parts of the stream that were read for the headers in them. */
+  #held: Buffer[] = [];
+  /** What went wrong with the stream meanwhile. */
+  #failure: { readonly error: unknown } | null = null;
+  /** A part of the stream has been sent. */
+  #taken = false;
   readonly #lineLimit: number;
   #encoder = new DataEncoder();
   #at = 0;
@@ -32,7 +41,31 @@ export class MessageSource {
 
   /** Can be sent from the beginning (again). */
   get rewindable(): boolean {
-    return this.#whole !== null || this.#iterator === null;
+    return this.#whole !== null || !this.#taken;
+  }
+
+  /**
+   * The header section, up to the first empty line: 256 KiB at most. Nothing is lost of a stream, which must not have been
+   * begun; one that fails here fails when it is sent.
+   */
+  async headers(): Promise<Buffer> {
+    if (this.#whole !== null) {
+      return headerSection(this.#whole) ?? this.#whole.subarray(0, headerLimit);
+    }
+    let read = Buffer.alloc(0);
+    while (read.length < headerLimit) {
+      const part = await this.#read().catch((error: unknown) => this.#failed(error));
+      if (part === null) {
+        break;
+      }
+      this.#held.push(part);
+      read = Buffer.concat([read, part]);
+      const headers = headerSection(read);
+      if (headers !== null) {
+        return headers;
+      }
+    }
+    return read;
   }
 
   /** Begins at the beginning. @param dots see {@link DataEncoderProps.dots} */
@@ -69,14 +102,49 @@ export class MessageSource {
   }
 
   async #nextOfStream(): Promise<Buffer | null> {
+    this.#taken = true;
+    if (this.#held.length === 0 && this.#failure !== null) {
+      throw this.#failure.error;
+    }
+    const part = this.#held.shift() ?? (await this.#read());
+    return part === null ? null : this.#encoder.push(part);
+  }
+
+  #failed(error: unknown): null {
+    this.#failure = { error };
+    return null;
+  }
+
+  async #read(): Promise<Buffer | null> {
     this.#iterator ??= this.#stream?.[Symbol.asyncIterator]() ?? null;
     const result = await this.#iterator?.next();
     if (result === undefined || result.done === true) {
       return null;
     }
     const { value } = result;
-    return this.#encoder.push(typeof value === 'string' ? Buffer.from(value) : asBuffer(value));
+    return typeof value === 'string' ? Buffer.from(value) : asBuffer(value);
   }
+}
+
+const lineFeed = 0x0a;
+const carriageReturn = 0x0d;
+
+/** What comes before the first empty line; null: there is none so far. */
+function headerSection(content: Buffer): Buffer | null {
+  const limit = Math.min(content.length, headerLimit);
+  let start = 0;
+  while (start < limit) {
+    const first = content[start] === carriageReturn ? start + 1 : start;
+    if (content[first] === lineFeed) {
+      return content.subarray(0, start);
+    }
+    const end = content.indexOf(lineFeed, start);
+    if (end < 0) {
+      return null;
+    }
+    start = end + 1;
+  }
+  return null;
 }
 
 function asBuffer(data: Uint8Array): Buffer {

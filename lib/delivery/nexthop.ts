@@ -1,16 +1,23 @@
 /**
- * Next hops (`[host]:port`): brackets mean "this host, no MX look-up", as in Postfix's transport table.
+ * Next hops, as in Postfix's transport table: `example.com` and `example.com:587` are domains, whose MX records are
+ * looked up; `[mx.example.com]`, `[192.0.2.1]:587` and `[ipv6:2001:db8::1]` are hosts.
  */
 import { isIP } from 'node:net';
 import { TlsError } from '../errors.js';
 
 export interface Nexthop {
-  /** Host name or IP address, without brackets. */
-  readonly host: string;
+  /** As it was given, which is what policies are looked up by. */
+  readonly text: string;
+  /** Domain, host name or IP address, without brackets and port. */
+  readonly name: string;
   readonly port: number;
+  /** A domain: the hosts are those of its MX records. */
+  readonly mx: boolean;
 }
 
-const hostName = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}_])?\.?$/u;
+const hostName = /^[\p{L}\p{N}\p{M}_](?:[\p{L}\p{N}\p{M}_.-]*[\p{L}\p{N}\p{M}_])?\.?$/u;
+const bracketed = /^\[(?:ipv6:)?([^\]]+)\](?::([^:]+))?$/i;
+const domain = /^([^[\]:]+)(?::([^:]+))?$/;
 
 /**
  * Reads a next hop.
@@ -19,24 +26,22 @@ const hostName = /^[\p{L}\p{N}_](?:[\p{L}\p{N}_.-]*[\p{L}\p{N}_])?\.?$/u;
  * @throws TlsError `INVALID_ARGUMENT`
  */
 export function parseNexthop(text: string, defaultPort: number): Nexthop {
-  const match = /^\[(?:ipv6:)?([^\]]+)\](?::(\d{1,5}|[a-z]+))?$/i.exec(text);
-  const host = match?.[1] ?? '';
-  const port = match?.[2] === undefined ? defaultPort : portNumber(match[2]);
-  if (match === null || port < 1 || port > 65535 || !(isIP(host) !== 0 || hostName.test(host))) {
+  const host = bracketed.exec(text);
+  const [, name = '', service] = host ?? domain.exec(text) ?? [];
+  const port = service === undefined ? defaultPort : portNumber(service);
+  const isName = hostName.test(name) && isIP(name) === 0;
+  if (port === null || !(isName || (host !== null && isIP(name) !== 0))) {
     throw new TlsError({
       code: 'INVALID_ARGUMENT',
       message: `"${text}" is not a next hop`,
-      suggestion:
-        match === null
-          ? 'write [host]:port; MX look-ups are not available yet'
-          : 'write [host]:port',
+      suggestion: 'write domain, domain:port, [host] or [host]:port; an address needs brackets',
     });
   }
-  return { host, port };
+  return { text, name, port, mx: host === null };
 }
 
-/** The names that Postfix configurations use. */
-function portNumber(text: string): number {
+/** A port by number or by the names that Postfix configurations use; null for anything else. */
+export function portNumber(text: string): number | null {
   switch (text.toLowerCase()) {
     case 'smtp':
       return 25;
@@ -45,7 +50,9 @@ function portNumber(text: string): number {
     case 'submissions':
     case 'smtps':
       return 465;
-    default:
-      return /^\d+$/.test(text) ? Number(text) : -1;
+    default: {
+      const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+      return port >= 1 && port <= 65535 ? port : null;
+    }
   }
 }

@@ -4,6 +4,7 @@
 import { TlsError } from '../errors.js';
 import { deliveryDelays, logDelivery, tlsField } from '../log/delivery.js';
 import type { TlsSnapshot } from '../snapshot.js';
+import type { TlsLevel } from '../tls/levels.js';
 import { deferred, type Failure } from './failure.js';
 import type { RecipientResult, RequestedRecipient } from './report.js';
 import type { DeliveryService } from './service.js';
@@ -23,7 +24,7 @@ interface Standing {
   readonly outcome: NonNullable<Outcome>;
   readonly relay: string | null;
   readonly connUse: number;
-  readonly tlsFeature: string;
+  readonly tlsFeature: string | null;
   readonly tls: TlsSnapshot | null;
   /** When the connection was ready for the message; null: it never was. */
   readonly ready: number | null;
@@ -46,11 +47,15 @@ export class Outcomes {
     return [...this.#standings.keys()].filter((i) => this.#standings[i]?.final !== true);
   }
 
-  /** What is true of all of them. */
-  setAll(failure: Failure, session: Session | null): void {
-    const circumstances = this.#circumstances(session, null);
+  /**
+   * What is true of all of them.
+   *
+   * @param level asked of the server; `unknown` where its policy cannot be had, null where none was looked for
+   */
+  setAll(failure: Failure, level: TlsLevel | 'unknown' | null, session: Session | null): void {
+    const circumstances = this.#circumstances(level, session, null);
     for (const i of this.open) {
-      this.#standings[i] = { ...circumstances, outcome: failure, final: false };
+      this.#standings[i] = { ...circumstances, outcome: failure, final: isFinal(failure) };
     }
   }
 
@@ -58,9 +63,8 @@ export class Outcomes {
   set(i: number, outcome: Outcome, session: Session, ready: number): void {
     // A missing outcome would be a message lost in silence.
     const known = outcome ?? deferred('protocol', '4.3.0', 'the delivery ended without a result');
-    const refused = known.status === 'bounced' && known.kind === 'refused';
-    const final = known.status === 'sent' || refused;
-    this.#standings[i] = { ...this.#circumstances(session, ready), outcome: known, final };
+    const circumstances = this.#circumstances(session.props.policy.level, session, ready);
+    this.#standings[i] = { ...circumstances, outcome: known, final: isFinal(known) };
   }
 
   /** The results, each with its line in the log. */
@@ -69,18 +73,16 @@ export class Outcomes {
   }
 
   #circumstances(
+    level: TlsLevel | 'unknown' | null,
     session: Session | null,
     ready: number | null,
   ): Omit<Standing, 'outcome' | 'final'> {
-    const feature = {
-      initial: this.#props.service.level,
-      final: session?.reached ?? null,
-      violated: session?.violated ?? false,
-    };
+    const final = session?.reached ?? null;
+    const violated = session?.violated ?? false;
     return {
       relay: session?.relay ?? null,
       connUse: session?.uses ?? 1,
-      tlsFeature: tlsField(feature),
+      tlsFeature: level === null ? null : tlsField({ initial: level, final, violated }),
       tls: session?.tls ?? null,
       ready,
       done: Date.now(),
@@ -103,4 +105,9 @@ export class Outcomes {
     });
     return { recipient, status, dsn, reply: text, relay, delay, delays, tlsFeature, tls };
   }
+}
+
+/** No other server can change it. */
+function isFinal(outcome: NonNullable<Outcome>): boolean {
+  return outcome.status === 'sent' || (outcome.status === 'bounced' && outcome.kind === 'refused');
 }

@@ -22,8 +22,11 @@ export interface DeliveryRequest {
   readonly sender: string;
   readonly recipients: readonly (string | RequestedRecipient)[];
   readonly message: MessageContent;
-  /** `[host]:port`; several are tried in turn. */
-  readonly nexthop: string | readonly string[];
+  /**
+   * Where to: `example.com` for its MX hosts, `[mx.example.com]` for this host, each with or without `:port`; several are
+   * tried in turn. Default: each recipient's domain.
+   */
+  readonly nexthop?: string | readonly string[];
   /** When the message entered the caller's queue, in milliseconds since the epoch; default: now. */
   readonly arrivalTime?: number;
   /** Names the message in the log; default: one is made. */
@@ -51,8 +54,11 @@ export interface RecipientResult {
   /** Seconds since the message arrived. */
   readonly delay: number;
   readonly delays: Delays;
-  /** The `tls=` field of the delivery record: `may`, `may:none`, `may?`. */
-  readonly tlsFeature: string;
+  /**
+   * The `tls=` field of the delivery record: level asked for, and the one reached where it is another (`dane:encrypt`);
+   * `?`: undecided; `!`: violated. Null where no host was found.
+   */
+  readonly tlsFeature: string | null;
   /** The TLS session of the connection that this came of; null in plaintext or without one. */
   readonly tls: TlsSnapshot | null;
 }

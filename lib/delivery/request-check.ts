@@ -21,7 +21,7 @@ export function checkRequest(request: DeliveryRequest): void {
     throw wrong('message is missing');
   }
   if (Array.isArray(nexthop) && nexthop.length === 0) {
-    throw wrong('nexthop names no server', 'write [host]:port');
+    throw wrong('nexthop names no server', 'write a domain or [host]:port');
   }
   if (envid !== undefined && (typeof envid !== 'string' || envid === '' || envid.length > 100)) {
     throw wrong('envid is not a text of 1 to 100 characters');

@@ -2,15 +2,16 @@
  * What a connection has to do with the session cache: the look-up begins before the session is needed, the first
  * ticket of the server is kept, a failed handshake takes the session with it.
  */
-import type { NativeConnection } from '../native.js';
+import type { NativeConnection, NativeContext, StartTlsProps } from '../native.js';
 import type { ClientSessions } from '../session-cache/client-sessions.js';
+import type { Conversation } from './conversation.js';
 
 export class Resumption {
   readonly #sessions: ClientSessions;
   readonly #key: string;
   #found: Uint8Array | null = null;
   #settled = false;
-  #waiting: ((session: Uint8Array | null) => void) | null = null;
+  #waiting: (() => void) | null = null;
   #kept = false;
 
   /** Begins to look. */
@@ -20,18 +21,18 @@ export class Resumption {
     void sessions.find(key).then((session) => this.#settle(session));
   }
 
-  /** The look-up is done. */
-  get settled(): boolean {
-    return this.#settled;
-  }
-
-  /** Hands the session over, or null: at once when {@link settled}. */
-  whenFound(call: (session: Uint8Array | null) => void): void {
+  /** Begins the handshake with the session that was found: now, or when that is known. */
+  startTls(conversation: Conversation, context: NativeContext, props: StartTlsProps): void {
     if (this.#settled) {
-      call(this.#found);
-    } else {
-      this.#waiting = call;
+      conversation.startTls(context, { ...props, session: this.#found });
+      return;
     }
+    conversation.awaitTls();
+    this.#waiting = () => {
+      if (conversation.going) {
+        conversation.startTls(context, { ...props, session: this.#found });
+      }
+    };
   }
 
   /**
@@ -56,7 +57,7 @@ export class Resumption {
   #settle(session: Uint8Array | null): void {
     this.#settled = true;
     this.#found = session;
-    this.#waiting?.(session);
+    this.#waiting?.();
     this.#waiting = null;
   }
 }

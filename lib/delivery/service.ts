@@ -10,19 +10,28 @@ import { type LogFlags, parseLoglevel } from '../log/loglevel.js';
 import type { NativeChains, NativeContext, OwnCertificate, StartTlsProps } from '../native.js';
 import { ChainKeeper } from '../tls/chain-keeper.js';
 import type { CertificateOptions } from '../tls/chains.js';
-import { clientTlsProps, createClientContext } from '../tls/contexts.js';
-import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
+import type { HostPolicy } from '../policy/policy.js';
+import { createClientContext } from '../tls/contexts.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
 import type { SessionStore } from '../session-cache/store.js';
 import type { TlsSnapshot } from '../snapshot.js';
+import type { MtaSts } from '../sts/index.js';
+import type { HostFinder } from './destination.js';
+import type { HostPolicies } from './host-policy.js';
+import { peerTlsProps } from './peer.js';
 import { openTlsSessions, type TlsSessions } from './tls-sessions.js';
+import type { TlsrptReporting } from './tlsrpt.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
   readonly keyLogFile?: string | undefined;
   readonly care: Required<CertificateOptions>;
+  readonly finder: HostFinder;
+  readonly policies: HostPolicies;
+  readonly tlsrpt: TlsrptReporting;
+  readonly sts: MtaSts | null;
   /** In the place of `smtp_tls_session_cache_database`. */
   readonly sessionStore: SessionStore | null;
 }
@@ -31,7 +40,10 @@ export class DeliveryService {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
   readonly logFlags: LogFlags;
-  readonly level: TlsLevel;
+  readonly finder: HostFinder;
+  readonly policies: HostPolicies;
+  readonly tlsrpt: TlsrptReporting;
+  readonly sts: MtaSts | null;
   /** Null without a session cache. */
   readonly sessions: TlsSessions | null;
 
@@ -39,14 +51,17 @@ export class DeliveryService {
   readonly #keeper: ChainKeeper;
   #context: NativeContext | null = null;
   #contextTried = false;
-  #tlsProps: { readonly key: string; readonly props: StartTlsProps | null } | null = null;
+  readonly #tlsProps = new WeakMap<HostPolicy, StartTlsProps | null>();
 
   /** @throws TlsError `INVALID_PARAMETER`, `KEYLOG_FILE` */
   constructor(props: ServiceProps) {
     const { options, logger } = props;
     this.options = options;
     this.logger = logger;
-    this.level = checkClientLevel(options.tls.securityLevel);
+    this.finder = props.finder;
+    this.policies = props.policies;
+    this.tlsrpt = props.tlsrpt;
+    this.sts = props.sts;
     this.#keeper = new ChainKeeper({
       engine: 'smtp',
       files: options.tls,
@@ -103,22 +118,23 @@ export class DeliveryService {
   }
 
   /** What `startTls` wants for a session; null when the settings cannot be used. */
-  tlsProps(level: TlsLevel, host: string): StartTlsProps | null {
-    const key = `${level} ${host}`;
-    if (this.#tlsProps?.key !== key) {
-      this.#tlsProps = { key, props: this.#makeTlsProps(level, host) };
+  tlsProps(policy: HostPolicy): StartTlsProps | null {
+    let props = this.#tlsProps.get(policy);
+    if (props === undefined) {
+      props = this.#makeTlsProps(policy);
+      this.#tlsProps.set(policy, props);
     }
-    return this.#tlsProps.props;
+    return props;
   }
 
   /** Properties that an AUTH mechanism must not have on such a connection. */
-  securityOptions(tls: TlsSnapshot | null): readonly string[] {
+  securityOptions(tls: TlsSnapshot | null, matched: boolean): readonly string[] {
     const { saslSecurityOptions, saslTlsSecurityOptions, saslTlsVerifiedSecurityOptions } =
       this.options;
     if (tls === null) {
       return saslSecurityOptions;
     }
-    return tls.status === 'Verified' ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
+    return matched ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
   }
 
   #makeContext(chains: NativeChains | null): NativeContext {
@@ -129,11 +145,10 @@ export class DeliveryService {
     });
   }
 
-  #makeTlsProps(level: TlsLevel, host: string): StartTlsProps | null {
+  #makeTlsProps(policy: HostPolicy): StartTlsProps | null {
     try {
-      const timeout = this.options.starttlsTimeout;
-      return clientTlsProps(this.options.tls, {
-        ...{ level, host, nexthop: host, timeout },
+      return peerTlsProps(policy, this.options.tls, {
+        timeout: this.options.starttlsTimeout,
         trace: this.logFlags.trace,
         warn: (text) => this.logger.warn(text),
       });

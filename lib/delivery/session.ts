@@ -11,8 +11,11 @@ import { libraryProblems } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
 import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
+import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
+import { systemClock } from '../tls/chain-keeper.js';
 import type { TlsLevel } from '../tls/levels.js';
+import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
 import { type Failure, refused } from './failure.js';
@@ -23,11 +26,14 @@ import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
 
 export interface SessionProps extends Peer {
-  /** `none`, too, after a fall-back to plaintext. */
-  readonly level: TlsLevel;
-  /** As the caller gave it. */
-  readonly nexthop: string;
+  readonly policy: HostPolicy;
+  /** The fall-back to plaintext. */
+  readonly plaintext: boolean;
   readonly credentials: LoginCredentials | null;
+  /** As the caller named it, with brackets and port. */
+  readonly nexthop: string;
+  /** Told of what becomes of TLS; null: nobody wants to know. */
+  readonly tlsrpt: TlsrptAttempt | null;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -38,13 +44,14 @@ export class Session implements ConversationEvents {
   relay: string | null = null;
   /** Messages that this connection has been used for. */
   uses = 0;
+  readonly begun = systemClock.now();
 
   readonly #service: DeliveryService;
   readonly #conversation: Conversation;
   readonly #hello: Hello;
   #state: 'opening' | 'idle' | 'reset' | 'mail' = 'opening';
   #transfer: Transfer | null = null;
-  /** The last transaction did not end by itself. */
+  /** The last transaction did not end by itself, or nobody knows whether the server is still there. */
   #dirty = false;
   /** Why the connection is over. */
   #failure: Failure | null = null;
@@ -59,12 +66,9 @@ export class Session implements ConversationEvents {
     const { options } = service;
     this.#conversation = new Conversation(connect(service, props), props, options, this);
     this.#hello = new Hello({
+      ...props,
       service,
       conversation: this.#conversation,
-      target: props,
-      level: props.level,
-      host: props.host,
-      credentials: props.credentials,
       done: (failure) => this.#settleOpening(failure),
     });
   }
@@ -131,6 +135,11 @@ export class Session implements ConversationEvents {
     });
   }
 
+  /** It waits for a message of another delivery: the server is asked first whether it is still there. */
+  rest(): void {
+    this.#dirty = true;
+  }
+
   /** Ends the connection politely. */
   quit(): void {
     this.#hello.keepSession();
@@ -167,6 +176,11 @@ export class Session implements ConversationEvents {
 
   connected(): void {
     this.relay = this.#conversation.namaddrport;
+    this.props.tlsrpt?.setConnection({
+      sendingMtaIp: this.#conversation.wire.connection.localAddress,
+      receivingMxHostname: this.props.host,
+      receivingIp: this.props.address,
+    });
     this.#hello.start();
   }
 

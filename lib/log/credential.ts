@@ -18,6 +18,8 @@ export interface CredentialLogProps {
   /** `host[address]` on the server, `host[address]:port` on the client. */
   readonly namaddr: string;
   readonly flags: LogFlags;
+  /** The policy has verification fail for this reason, whatever the server shows; absent or null: it does not. */
+  readonly policyFailure?: string | null;
 }
 
 /** The lines, in order; none without a credential. */
@@ -70,7 +72,10 @@ function problemLine(props: CredentialLogProps): string | null {
     const what = client ? 'untrusted certificate' : 'untrusted peer credential';
     return `${namaddr}: re-using session with ${what}, look for details earlier in the log`;
   }
-  return failureLine(error, props);
+  const { policyFailure = null } = props;
+  return policyFailure === null
+    ? failureLine(error, props)
+    : `certificate verification failed for ${namaddr}: external policy failure (${policyFailure})`;
 }
 
 /** OpenSSL's `X509_V_ERR_*`. */

@@ -51,7 +51,7 @@ function common(
     tlsaBase: null,
     trustAnchorFiles: [],
     enableRpk: asksForRawKeys(table.level) && (table.enableRpk ?? settings.enableRpk),
-    connectionReuse: table.connectionReuse ?? settings.connectionReuse,
+    connectionReuse: table.connectionReuse ?? settings.connectionReuse ?? false,
     failure: table.policyFailure,
     forcedFailure: table.policyFailure !== null,
     sessionWarnings: [],

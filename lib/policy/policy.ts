@@ -88,7 +88,8 @@ export interface PolicySettings {
   readonly fingerprintCertMatch: readonly string[];
   readonly trustAnchorFile: readonly string[];
   readonly enableRpk: boolean;
-  readonly connectionReuse: boolean;
+  /** `smtp_tls_connection_reuse`; default: no. */
+  readonly connectionReuse?: boolean;
   readonly enforceStsMxPatterns: boolean;
   readonly daneInsecureMxPolicy: 'dane' | 'encrypt' | 'may';
   readonly forceInsecureHostTlsaLookup: boolean;

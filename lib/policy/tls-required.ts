@@ -6,6 +6,25 @@ export function readTlsRequired(value: string): 'no' | 'malformed' {
   return value.trim().toLowerCase() === 'no' ? 'no' : 'malformed';
 }
 
+/**
+ * What the headers of a message say: `no` where one of them does. Folded lines are unfolded.
+ *
+ * @param headers the header section, without the empty line behind it
+ * @param malformed gets the value of each header that says something else
+ */
+export function findTlsRequired(headers: string, malformed: (value: string) => void): boolean {
+  let no = false;
+  for (const [, value = ''] of headers.matchAll(/^TLS-Required[ \t]*:(.*(?:\r?\n[ \t].*)*)/gim)) {
+    const text = value.replace(/\r?\n/g, '');
+    if (readTlsRequired(text) === 'no') {
+      no = true;
+    } else {
+      malformed(text.trim());
+    }
+  }
+  return no;
+}
+
 /** Whether the header is heeded: a REQUIRETLS request of the same message is stronger. */
 export function heedsTlsRequiredNo(message: {
   readonly tlsRequiredNo: boolean;

@@ -48,6 +48,11 @@ export class ReplyReader {
     return this.#lines.map((line) => line.slice(4));
   }
 
+  /** The reply as it came, lines ending in CRLF but the last. */
+  get raw(): string {
+    return this.#lines.join('\r\n');
+  }
+
   /** The whole reply on one line, as a log shows it (`550-5.1.1 first 550 5.1.1 second`); the peer's text as it came. */
   get text(): string {
     return this.#lines.join(' ').slice(0, maxShown).trimEnd();

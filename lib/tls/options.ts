@@ -123,7 +123,7 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
 
 /** TLS of the smtp engine: `smtp_tls_*` and `tls_*`. */
 export interface SmtpTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
-  /** `smtp_tls_security_level`: `none`, `may` (default), `encrypt`. The stronger levels are refused in this version. */
+  /** `smtp_tls_security_level`: what is asked of servers that no table names; default `may`. */
   readonly securityLevel?: ClientSecurityLevel;
   /** `smtp_tls_chain_files`: client keys with their certificate chains. */
   readonly chainFiles?: readonly string[];
@@ -164,6 +164,30 @@ export interface SmtpTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   readonly sessionCacheDatabase?: string;
   /** `smtp_tls_session_cache_timeout`: milliseconds that they are kept; 0: not at all. */
   readonly sessionCacheTimeout?: number;
+  /** `smtp_tls_connection_reuse`: a connection waits a while for the next message to the same server. */
+  readonly connectionReuse?: boolean;
+  /** `smtp_tls_policy_maps`: tables, `type:name` each, with level and attributes of single destinations. */
+  readonly policyMaps?: readonly string[];
+  /** `smtp_tls_per_site`: tables of the form that came before those. */
+  readonly perSite?: readonly string[];
+  /** `smtp_tls_note_starttls_offer`: log the servers that offer STARTTLS while the level is none. */
+  readonly noteStarttlsOffer?: boolean;
+  /** `smtp_tls_trust_anchor_file`: PEM files of trust anchors instead of the CAs, at levels `verify` and `secure`. */
+  readonly trustAnchorFile?: readonly string[];
+  /** `smtp_tls_verify_cert_match`: strategies for the names of a certificate at level `verify`. */
+  readonly verifyCertMatch?: readonly string[];
+  /** `smtp_tls_secure_cert_match`: the same at level `secure`. */
+  readonly secureCertMatch?: readonly string[];
+  /** `smtp_tls_fingerprint_cert_match`: fingerprints at level `fingerprint`. */
+  readonly fingerprintCertMatch?: readonly string[];
+  /** `smtp_tls_dane_insecure_mx_policy`: level `dane` where the MX records are not signed and those of the host are. */
+  readonly daneInsecureMxPolicy?: 'dane' | 'encrypt' | 'may';
+  /** `smtp_tls_force_insecure_host_tlsa_lookup`: look for TLSA records of hosts without signed addresses, too. */
+  readonly forceInsecureHostTlsaLookup?: boolean;
+  /** `tls_required_enable`: heed the header `TLS-Required: no` of a message. */
+  readonly requiredEnable?: boolean;
+  /** `smtp_tls_enforce_sts_mx_patterns`: skip hosts that the MX patterns of an MTA-STS policy do not name. */
+  readonly enforceStsMxPatterns?: boolean;
 }
 
 /** Options that keep their absence: one library configuration serves the whole process, whoever asks for it first. */

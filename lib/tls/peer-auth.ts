@@ -66,7 +66,9 @@ export function peerAuth(
 ): NativePeerAuth {
   const tlsa = records(level, match, warn);
   const names = isPkix(level) || isDaneBased(level) ? (match.names ?? []) : [];
-  requireSomething(level, names, tlsa);
+  if (match.forcedFailure !== true) {
+    requireSomething(level, names, tlsa);
+  }
   return {
     names,
     tlsa,

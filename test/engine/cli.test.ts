@@ -58,7 +58,7 @@ test.each([
   [['send', '--from', '<a@b.example>', '--to', 'c@d.example'], 64, /without angle brackets/],
   [['send', '--from', '', '--to', ''], 64, /--to: "" is no address/],
   [['send', ...envelope], 64, /--nexthop is missing; name the server, for example --nexthop/],
-  [['send', ...envelope, '--nexthop', 'mx.example'], 64, /write \[host\]:port/],
+  [['send', ...envelope, '--nexthop', '192.0.2.1'], 64, /write domain, domain:port, \[host\]/],
   [['send', ...envelope, ...nexthop, '--arrival-time', 'noon'], 64, /write seconds since 1970/],
   [
     ['send', ...envelope, ...nexthop, '/nonexistent.eml'],
@@ -72,9 +72,9 @@ test.each([
     /nonexistent\.pem/,
   ],
   [
-    ['send', ...envelope, ...nexthop, '-o', 'smtp_tls_security_level=secure'],
+    ['send', ...envelope, ...nexthop, '-o', 'smtp_tls_security_level=secured'],
     64,
-    /not implemented in this version/,
+    /invalid TLS level "secured"/,
   ],
 ])('mxtls %j ends with %i', async (args, code, text) => {
   const run = await mxtls(args);

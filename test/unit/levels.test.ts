@@ -47,12 +47,15 @@ test('level names are read in any case, and halfdane cannot be asked for', () =>
   expect(clientLevel('must')).toBeNull();
 });
 
-test('a client level that is not implemented is refused, not weakened', () => {
-  expect(checkClientLevel('encrypt')).toBe('encrypt');
-  for (const level of ['verify', 'dane', 'fingerprint', 'halfdane', 'musst']) {
+test('a client level is one of those that can be asked for', () => {
+  expect(checkClientLevel('Encrypt')).toBe('encrypt');
+  expect(checkClientLevel('dane-only')).toBe('dane-only');
+  for (const level of ['halfdane', 'musst']) {
     expect(() => checkClientLevel(level)).toThrow(TlsError);
   }
-  expect(() => checkClientLevel('secure')).toThrow(/"secure" is not implemented/);
+  expect(() => checkClientLevel('musst')).toThrow(
+    /invalid TLS level "musst"; use none, may, encrypt, fingerprint, dane, dane-only, verify, secure/,
+  );
 });
 
 test('a server takes client levels that authenticate for encrypt, with a warning', () => {

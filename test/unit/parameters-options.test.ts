@@ -77,16 +77,15 @@ test('defaults follow what is set and is no option: release, stress, older names
 });
 
 test('what nothing acts upon yet says so, once, and is no option', () => {
-  expect(fromLine('smtp_tls_policy_maps=texthash:/p', 'tlsproxy_tls_loglevel=1')).toEqual({
+  expect(fromLine('tlsproxy_tls_security_level=may', 'tlsproxy_tls_loglevel=1')).toEqual({
     smtpd: {},
     smtp: {},
     library: {},
     warnings: [
-      'parameter smtp_tls_policy_maps is known but has no effect in this version',
+      'parameter tlsproxy_tls_security_level is known but has no effect in this version',
       'parameter tlsproxy_tls_loglevel is known but has no effect in this version',
     ],
   });
-  expect(fromLine('tls_required_enable=no').warnings).toHaveLength(1);
 });
 
 test.each([
@@ -97,10 +96,7 @@ test.each([
     'smtpd_tls_eecdh_grade=auto',
     'smtpd_tls_eecdh_grade is ignored: groups are negotiated, as with auto; use the default',
   ],
-  [
-    'smtp_tls_per_site=x:y',
-    'smtp_tls_per_site is known but has no effect in this version; use smtp_tls_policy_maps',
-  ],
+  ['smtp_tls_per_site=x:y', 'smtp_tls_per_site is out of use; use smtp_tls_policy_maps'],
   [
     'smtp_tls_cipherlist=x',
     'smtp_tls_cipherlist is no longer one of Postfix; use smtp_tls_ciphers',

@@ -88,6 +88,24 @@ const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
   lineLengthLimit: true,
   minimalBackoffTime: true,
   logTlsFeatureStatus: true,
+  hostLookup: true,
+  dnsSupportLevel: true,
+  tcpPort: true,
+  addressPreference: true,
+  randomizeAddresses: true,
+  balanceInetProtocols: true,
+  mxAddressLimit: true,
+  mxSessionLimit: true,
+  inetProtocols: true,
+  ignoreMxLookupError: true,
+  cnameOverridesServername: true,
+  tlsrptEnable: true,
+  tlsrptSocketName: true,
+  tlsrptSkipReusedHandshakes: true,
+  connectionCacheTimeLimit: true,
+  connectionReuseTimeLimit: true,
+  connectionReuseCountLimit: true,
+  destinationConcurrencyLimit: true,
 };
 
 const libraryFields = {
@@ -151,9 +169,21 @@ const smtpTlsFields: Record<keyof SmtpTlsOptions, true> = {
   ...libraryFields,
   ...roleFields,
   sessionCacheDatabase: true,
+  connectionReuse: true,
   sessionCacheTimeout: true,
   scertVerifydepth: true,
   servername: true,
+  policyMaps: true,
+  perSite: true,
+  noteStarttlsOffer: true,
+  trustAnchorFile: true,
+  verifyCertMatch: true,
+  secureCertMatch: true,
+  fingerprintCertMatch: true,
+  daneInsecureMxPolicy: true,
+  forceInsecureHostTlsaLookup: true,
+  enforceStsMxPatterns: true,
+  requiredEnable: true,
 };
 
 test.each([
@@ -295,11 +325,11 @@ test('a default that is another parameter follows what was given, whatever its t
 });
 
 test('an option that nothing acts upon is refused, not passed over', () => {
-  expect(() => checkOptions({ tls: { policyMaps: [] } }, 'smtp')).toThrow(
+  expect(() => checkOptions({ tls: { sessionCacheDatabase: 'x' } }, 'smtpd')).toThrow(
     expect.objectContaining({
       code: 'UNKNOWN_OPTION',
       message:
-        'option "tls.policyMaps" (smtp_tls_policy_maps) is known but has no effect in this version; leave it out',
+        'option "tls.sessionCacheDatabase" (smtpd_tls_session_cache_database) is known but has no effect in this version; leave it out',
     }),
   );
 });

@@ -1,0 +1,86 @@
+/**
+ * From the policy of a host to what a session does: its properties, whether the server has proved itself, and whether
+ * two policies are one to a connection. Pure.
+ */
+import type { StartTlsProps } from '../native.js';
+import type { HostPolicy } from '../policy/policy.js';
+import type { TlsSnapshot } from '../snapshot.js';
+import { type ClientSessionProps, clientTlsProps } from '../tls/contexts.js';
+import { mustMatch, neverVerified, type TlsLevel } from '../tls/levels.js';
+import type { ResolvedSmtpTls } from '../tls/options.js';
+import { peerAuth } from '../tls/peer-auth.js';
+
+export type PeerSessionProps = Pick<
+  ClientSessionProps,
+  'timeout' | 'deadline' | 'trace' | 'warn' | 'session'
+>;
+
+/**
+ * What `startTls` wants for a session with a host that has this policy.
+ *
+ * @throws TlsError `INVALID_PARAMETER` for a level that has nothing to match by; policies of `PolicyResolver` have
+ */
+export function peerTlsProps(
+  policy: HostPolicy,
+  options: ResolvedSmtpTls,
+  session: PeerSessionProps,
+): StartTlsProps {
+  const { level, protocols, ciphers, exclude, sni } = policy;
+  return clientTlsProps(options, {
+    ...session,
+    level,
+    // Keywords are replaced already: the server name is the one to send.
+    ...{ host: '', nexthop: '' },
+    policy: { protocols, ciphers, exclude, servername: sni ?? '' },
+    auth: mustMatch(level) || policy.enableRpk || options.enableRpk ? auth(policy) : null,
+  });
+}
+
+function auth(policy: HostPolicy): StartTlsProps['auth'] {
+  const { level, match, tlsa, trustAnchorFiles, enableRpk, forcedFailure } = policy;
+  return peerAuth(level, {
+    ...(level === 'fingerprint' ? { fingerprints: match } : { names: match }),
+    tlsa,
+    trustAnchorFiles,
+    enableRpk,
+    forcedFailure,
+  });
+}
+
+/** The level that a session has reached: without one usable TLSA record that of encryption alone. */
+export function effectiveLevel(requested: TlsLevel, snapshot: TlsSnapshot): TlsLevel {
+  return snapshot.tlsaFallback ? 'encrypt' : requested;
+}
+
+/** The server is who it has to be at this level, the effective one. */
+export function isAuthenticated(level: TlsLevel, snapshot: TlsSnapshot): boolean {
+  return !mustMatch(level) || isMatched(level, snapshot);
+}
+
+/** Something was matched: what AUTH may rely upon. Under unsigned MX records a match is called Trusted. */
+export function isMatched(level: TlsLevel, { status, verifyError }: TlsSnapshot): boolean {
+  return (
+    status === 'Verified' || (neverVerified(level) && status === 'Trusted' && verifyError === null)
+  );
+}
+
+const keys = new WeakMap<HostPolicy, string>();
+
+/** Equal for policies that ask the same of a connection. */
+export function policyKey(policy: HostPolicy): string {
+  const known = keys.get(policy);
+  if (known !== undefined) {
+    return known;
+  }
+  const { level, protocols, ciphers, exclude, sni, match, tlsa, trustAnchorFiles } = policy;
+  const records = tlsa.map(({ usage, selector, matchingType, data }) => [
+    ...[usage, selector, matchingType],
+    data.toString('hex'),
+  ]);
+  const key = JSON.stringify([
+    ...[level, protocols, ciphers, exclude, sni, match, records, trustAnchorFiles],
+    ...[policy.enableRpk, policy.forcedFailure],
+  ]);
+  keys.set(policy, key);
+  return key;
+}

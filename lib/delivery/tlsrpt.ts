@@ -1,0 +1,166 @@
+/**
+ * TLSRPT (RFC 8460) of deliveries: who wants reports, and what a session has to report. `lib/tlsrpt` does the rest.
+ */
+import { isIP } from 'node:net';
+import { domainToASCII } from 'node:url';
+import type { ResolvedSmtp } from '../config/options.js';
+import type { DnsLookup } from '../dns/answer.js';
+import type { Logger } from '../log/logger.js';
+import type { NativeNotice } from '../native.js';
+import type { HostPolicy } from '../policy/policy.js';
+import type { MtaSts } from '../sts/index.js';
+import type { TlsSnapshot } from '../snapshot.js';
+import { isPkix, mustMatch, usesTls } from '../tls/levels.js';
+import {
+  certificateFailure,
+  lookUpTlsrptRecord,
+  TlsrptAttempt,
+  TlsrptCollector,
+  type TlsrptFailureType,
+  type TlsrptPolicy,
+  type TlsrptSink,
+} from '../tlsrpt/index.js';
+import type { Nexthop } from './nexthop.js';
+
+export interface TlsrptReportingProps {
+  readonly options: ResolvedSmtp;
+  readonly dns: DnsLookup;
+  readonly logger: Logger;
+  /** Of the caller, beside the collector of `smtp_tlsrpt_socket_name`. */
+  readonly sinks: readonly TlsrptSink[];
+}
+
+export class TlsrptReporting {
+  readonly #props: TlsrptReportingProps;
+  readonly #sinks: readonly TlsrptSink[];
+
+  constructor(props: TlsrptReportingProps) {
+    this.#props = props;
+    const active = isActive(props);
+    this.#sinks = active ? [...props.sinks, ...collectors(props)] : [];
+  }
+
+  /** For the connections to the hosts of a next hop; null: nobody wants to know. */
+  async attempt(nexthop: Nexthop, tlsRequiredNo: boolean): Promise<TlsrptAttempt | null> {
+    if (this.#sinks.length === 0 || tlsRequiredNo || isIP(nexthop.name) !== 0) {
+      return null;
+    }
+    const { dns, logger, options } = this.#props;
+    const domain = domainToASCII(nexthop.name);
+    const record = domain === '' ? null : await lookUpTlsrptRecord(domain, dns, logger);
+    if (record === null) {
+      return null;
+    }
+    return new TlsrptAttempt({
+      domain,
+      record: record.text,
+      sinks: this.#sinks,
+      logger,
+      skipReusedHandshakes: options.tlsrptSkipReusedHandshakes,
+    });
+  }
+}
+
+/** The level of main.cf counts: tables alone do not make a sender one that reports. */
+function isActive({ options, sinks, logger }: TlsrptReportingProps): boolean {
+  const wanted = options.tlsrptEnable || sinks.length > 0;
+  if (wanted && options.dnsSupportLevel === 'disabled') {
+    logger.warn('smtp_tlsrpt_enable requires DNS lookups: TLSRPT is disabled');
+    return false;
+  }
+  return wanted && usesTls(options.tls.securityLevel);
+}
+
+function collectors({ options, sinks, logger }: TlsrptReportingProps): readonly TlsrptSink[] {
+  const { tlsrptEnable, tlsrptSocketName: socketName } = options;
+  if (!tlsrptEnable) {
+    return [];
+  }
+  if (socketName === '') {
+    if (sinks.length === 0) {
+      logger.warn('smtp_tlsrpt_enable requires smtp_tlsrpt_socket_name: TLSRPT is disabled');
+    }
+    return [];
+  }
+  return [new TlsrptCollector({ socketName, logger })];
+}
+
+/** What sessions with a host are held against. */
+export function tlsrptPolicy(policy: HostPolicy, domain: string): TlsrptPolicy {
+  const { policyType, policyDomain, policyStrings, mxHostPatterns } = policy;
+  return {
+    type: policyType ?? 'no-policy-found',
+    domain: policyDomain ?? domain,
+    strings: policyStrings,
+    mxHostPatterns,
+  };
+}
+
+/** Tells of an MTA-STS policy that cannot be had, where the host is greeted without one. */
+export async function reportMissingSts(
+  attempt: TlsrptAttempt,
+  policy: HostPolicy,
+  sts: MtaSts | null,
+  domain: string,
+): Promise<void> {
+  if (sts === null || policy.source !== 'global' || policy.level !== 'may') {
+    return;
+  }
+  const failure = await sts.policyFor(domain);
+  if (failure?.kind === 'failure') {
+    const missing: TlsrptPolicy = { type: 'sts', domain, strings: [], mxHostPatterns: [] };
+    attempt.also(missing, 'failure', failure.type);
+  }
+}
+
+/** Records, fingerprints or anchors of which none can be used. */
+export function reportUnusable(
+  attempt: TlsrptAttempt,
+  policy: HostPolicy,
+  notices: readonly NativeNotice[],
+): void {
+  if (!notices.some(({ kind }) => kind === 'tlsa-none' || kind === 'tlsa-fallback')) {
+    return;
+  }
+  if (policy.level === 'fingerprint') {
+    attempt.failure('validation-failure', 'all-fingerprints-unusable');
+  } else if (isPkix(policy.level)) {
+    attempt.failure('validation-failure', 'all-trust-anchors-unusable');
+  } else {
+    attempt.failure('tlsa-invalid', 'all-TLSA-records-unusable');
+  }
+}
+
+/** What is wrong with the chain of a server that has to be matched; a wrong name is reported when it decides. */
+export function reportCertificate(
+  attempt: TlsrptAttempt,
+  policy: HostPolicy,
+  { verifyError, status, resumed }: TlsSnapshot,
+): void {
+  if (!mustMatch(policy.level) || verifyError === null || resumed || status === 'Trusted') {
+    return;
+  }
+  if (policy.failure !== null) {
+    attempt.failure(policy.failure as TlsrptFailureType);
+    return;
+  }
+  const { type, reasonCode } = certificateFailure(verifyError, false);
+  attempt.failure(type, reasonCode);
+}
+
+/** The server is not accepted, and nothing more specific has been said. */
+export function reportUnauthenticated(attempt: TlsrptAttempt, { status }: TlsSnapshot): void {
+  attempt.failure(status === 'Trusted' ? 'certificate-host-mismatch' : 'certificate-not-trusted');
+}
+
+/** A policy that is only tested: what it would have refused. */
+export function noteTested(
+  attempt: TlsrptAttempt,
+  policy: HostPolicy,
+  { status, verifyError }: TlsSnapshot,
+): void {
+  if (policy.policyType === 'sts' && policy.level === 'may' && status !== 'Trusted') {
+    const { type, reasonCode } = certificateFailure(verifyError, false);
+    attempt.note(type, reasonCode);
+  }
+}
