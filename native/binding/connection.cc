@@ -334,6 +334,8 @@ Connection::~Connection()
 {
     glue_conn_free(conn_);
     glue_notices_free(notices_);
+    drop(snapshot_);
+    drop(pending_);
     if (member_) {
         environment_->remove(this);
     }
