@@ -209,6 +209,7 @@ export class Smtp {
         results[recipients[at] ?? 0] = result;
       }
     }
+    source.cancel(); // its header was read, perhaps by nobody else
     service.policies.requestEnded();
     return { queueId, recipients: results, tls: last?.tls ?? null };
   }

@@ -6,15 +6,13 @@ import type { ParsedArgs } from './args.js';
 import { exitCode, Failure, usageError } from './command.js';
 import { systemReason } from './system-reason.js';
 
-/** Recipients that go to the same server. */
-export interface Route {
-  readonly nexthop: string;
-  readonly recipients: readonly string[];
-}
-
 export interface SendRequest {
   readonly sender: string;
-  readonly routes: readonly Route[];
+  readonly recipients: readonly string[];
+  /** Null: each recipient's domain. */
+  readonly nexthop: string | null;
+  /** The message is to say `TLS-Required: No`. */
+  readonly tlsRequiredNo: boolean;
   /** Milliseconds since the epoch; null: now. */
   readonly arrivalTime: number | null;
   /** File name, `-` for standard input. */
@@ -36,7 +34,8 @@ export function readRequest(options: ParsedArgs): SendRequest {
   }
   return {
     sender,
-    routes: routesTo(recipients, options.string('nexthop')),
+    ...{ recipients, nexthop: destination(recipients, options.string('nexthop')) },
+    tlsRequiredNo: options.flag('tls-required-no'),
     arrivalTime: readArrivalTime(options.string('arrival-time')),
     source: options.positionals[0] ?? '-',
   };
@@ -55,18 +54,22 @@ function checkAddress(option: string, address: string, good: boolean): void {
   }
 }
 
-/** Without a next hop, only an address literal says where to go. */
-function routesTo(recipients: readonly string[], nexthop: string | null): readonly Route[] {
-  if (nexthop !== null) {
-    return [{ nexthop, recipients }];
+/** Without a next hop, each recipient has to say where to go. */
+function destination(recipients: readonly string[], nexthop: string | null): string | null {
+  const local = recipients.find((recipient) => !recipient.includes('@'));
+  if (nexthop === null && local !== undefined) {
+    throw usageError(
+      `--to: "${local}" has no domain`,
+      "name the server, for example --nexthop '[mx.example.com]:25'",
+    );
   }
-  const routes = new Map<string, string[]>();
-  for (const recipient of recipients) {
-    const literal = /@(\[[^\]]+\])$/.exec(recipient)?.[1];
-    const host = literal ?? missing('--nexthop', 'the server', "--nexthop '[mx.example.com]:25'");
-    routes.set(host, [...(routes.get(host) ?? []), recipient]);
-  }
-  return [...routes].map(([host, those]) => ({ nexthop: host, recipients: those }));
+  return nexthop;
+}
+
+/** The message with the header before all others. */
+export function withTlsRequiredNo(message: Buffer): Buffer {
+  const line = Buffer.from('TLS-Required: No\r\n');
+  return Buffer.concat([line, message]);
 }
 
 const secondsSinceEpoch = /^\d{1,11}(?:\.\d+)?$/;

@@ -4,17 +4,18 @@ import { resolveSmtp } from '../config/check.js';
 import type { ParameterOptions } from '../config/from-parameters.js';
 import type { DeliveryReport } from '../delivery/report.js';
 import { streamLogger } from '../log/logger.js';
-import { usesTls } from '../tls/levels.js';
+import { isDaneBased, usesTls } from '../tls/levels.js';
 import { parseCommandLine } from './args.js';
 import { type Command, exitCode } from './command.js';
 import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { reportRows, worstCode } from './send-report.js';
-import { readMessage, readRequest, type SendRequest } from './send-request.js';
+import { readMessage, readRequest, type SendRequest, withTlsRequiredNo } from './send-request.js';
 import { firstSignal } from './signals.js';
 
-const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop '[HOST]:PORT']
-       [--arrival-time TIME] [--json] [--keylog FILE] [-c DIR] [-o NAME=VALUE ...] [FILE|-]
+const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop NEXTHOP] [--nameserver ADDR:PORT ...]
+       [--tls-required-no] [--arrival-time TIME] [--json] [--keylog FILE] [-c DIR]
+       [-o NAME=VALUE ...] [FILE|-]
 
 Delivers a message by SMTP and prints how that went: a line about TLS, and one line per
 recipient. The message is read from FILE, or from standard input; line ends may be LF.
@@ -22,8 +23,13 @@ recipient. The message is read from FILE, or from standard input; line ends may 
 Options:
   --from ADDRESS            envelope sender; '' for the null sender
   --to ADDRESS              recipient; may be given many times
-  --nexthop [HOST]:PORT     the server, in brackets; a name or an address. Without it, the
-                            host of recipients such as user@[192.0.2.1]
+  --nexthop NEXTHOP         where to: DOMAIN or DOMAIN:PORT for the MX hosts of a domain, [HOST]
+                            or [HOST]:PORT for one server by name or address. Without it, to
+                            the domain of each recipient
+  --nameserver ADDR:PORT    DNS server instead of those of /etc/resolv.conf; may be given many
+                            times. What one on a loopback address says of DNSSEC is believed
+  --tls-required-no         put "TLS-Required: No" into the message: delivery before proof, no
+                            policy holds it up
   --arrival-time TIME       when the message entered your queue: seconds since 1970, or a
                             date such as 2026-01-31T12:00:00Z; default: now. At TLS level
                             "may", a delivery falls back to plaintext only when the message
@@ -34,7 +40,9 @@ ${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
 
-The TLS level is smtp_tls_security_level: none, may (default) or encrypt.
+The TLS level is smtp_tls_security_level: none, may (default), encrypt, or one at which the
+server proves who it is: fingerprint, dane, dane-only, verify, secure. The levels of DANE need
+smtp_dns_support_level = dnssec, which goes with them here, and a resolver that validates.
 smtp_tls_loglevel is 1 and smtp_quit_timeout 5s here.
 
 Fields of the objects:
@@ -51,6 +59,7 @@ Exit codes:
   64 wrong command line, 66 no such FILE, 78 wrong configuration
 
 Examples:
+  mxtls send --from me@example.org --to you@example.com -o smtp_tls_security_level=dane message.eml
   mxtls send --from me@example.org --to you@example.com --nexthop '[127.0.0.1]:2525' message.eml
   echo 'Subject: hello' | mxtls send --from '' --to you@example.com --nexthop '[mx.example.com]:25'
   mxtls send --from me@example.org --to you@example.com --nexthop '[mx.example.com]:465' \\
@@ -63,6 +72,8 @@ const specs = {
   from: { type: 'string' },
   to: { type: 'string', multiple: true },
   nexthop: { type: 'string' },
+  nameserver: { type: 'string', multiple: true },
+  'tls-required-no': { type: 'boolean' },
   'arrival-time': { type: 'string' },
   json: { type: 'boolean' },
   ...keyLogOption,
@@ -81,39 +92,45 @@ async function run(args: readonly string[]): Promise<number> {
   const request = readRequest(options);
   const parameters = readParameterOptions(options, 'smtp', defaults);
   await checkConfiguration(parameters);
-  const smtp = { ...parameters.smtp, ...readKeyLog(options) };
-  const reports = await deliver(request, smtp, options.flag('json'));
+  const nameservers = options.strings('nameserver');
+  const smtp = {
+    ...withDnssec(parameters.smtp),
+    ...readKeyLog(options),
+    ...(nameservers.length === 0 ? {} : { nameservers }),
+  };
+  const report = await deliver(request, smtp, options.flag('json'));
   if (options.flag('json')) {
     const tlsField = parameters.smtp.logTlsFeatureStatus ?? true;
-    const rows = reports.flatMap((report) => reportRows(report, tlsField));
-    process.stdout.write(`${JSON.stringify(rows, null, 2)}\n`);
+    process.stdout.write(`${JSON.stringify(reportRows(report, tlsField), null, 2)}\n`);
   }
-  return worstCode(reports.flatMap(({ recipients }) => recipients.map(({ status }) => status)));
+  return worstCode(report.recipients.map(({ status }) => status));
+}
+
+/** Who asks for DANE by hand means it. */
+function withDnssec(options: SmtpOptions): SmtpOptions {
+  const dane = isDaneBased(options.tls?.securityLevel ?? 'none');
+  return dane && options.dnsSupportLevel === undefined
+    ? { ...options, dnsSupportLevel: 'dnssec' }
+    : options;
 }
 
 async function deliver(
   request: SendRequest,
   options: SmtpOptions,
   json: boolean,
-): Promise<readonly DeliveryReport[]> {
+): Promise<DeliveryReport> {
   const { Smtp } = await import('../client.js');
   const smtp = new Smtp({ ...options, logger: printer(json) });
-  const { sender, routes, arrivalTime, source } = request;
-  const message = await readMessage(source);
+  const { sender, recipients, nexthop, tlsRequiredNo, arrivalTime, source } = request;
+  const read = await readMessage(source);
+  const message = tlsRequiredNo ? withTlsRequiredNo(read) : read;
   finishOnSignal();
-  const reports: DeliveryReport[] = [];
-  for (const route of routes) {
-    reports.push(
-      await smtp.deliver({
-        ...route,
-        sender,
-        message,
-        encoding: message.some((byte) => byte > 127) ? '8bit' : '7bit',
-        ...(arrivalTime === null ? {} : { arrivalTime }),
-      }),
-    );
-  }
-  return reports;
+  return smtp.deliver({
+    ...{ sender, recipients, message },
+    ...(nexthop === null ? {} : { nexthop }),
+    encoding: message.some((byte) => byte > 127) ? '8bit' : '7bit',
+    ...(arrivalTime === null ? {} : { arrivalTime }),
+  });
 }
 
 /** What the engine would find out in the middle of a delivery, and call deferred. */

@@ -6,9 +6,10 @@
  * others go to the next address with what is known so far, and what is left at the end keeps the last reason. Nothing is
  * sent twice on purpose: when nobody knows whether a server took the message, no other one is tried.
  */
+import { domainToASCII } from 'node:url';
 import { TlsError } from '../errors.js';
 import { logEstablished } from '../log/handshake.js';
-import { type HostPolicy, isProblem, type PolicyProblem } from '../policy/policy.js';
+import { isProblem, type PolicyProblem } from '../policy/policy.js';
 import { nexthopDomain } from '../policy/host-name.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { TlsrptAttempt } from '../tlsrpt/index.js';
@@ -22,7 +23,7 @@ import type { DeliveryRequest, RecipientResult } from './report.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
-import { reportMissingSts, tlsrptPolicy } from './tlsrpt.js';
+import { hostReport } from './tlsrpt.js';
 import { Transaction } from './transaction.js';
 
 export interface DeliveryProps {
@@ -49,6 +50,12 @@ export interface DeliveryResult {
   readonly recipients: readonly RecipientResult[];
   /** The TLS session of the last connection; null in plaintext or without one. */
   readonly tls: TlsSnapshot | null;
+}
+
+/** What came of one connection; no session where none could be tried. */
+interface Tried {
+  readonly failure: Failure | null;
+  readonly session: Session | null;
 }
 
 export class Delivery {
@@ -93,103 +100,112 @@ export class Delivery {
     const targets = await service.finder.find(nexthop);
     if ('kind' in targets) {
       // That a place to fall back to is not there is no reason to give the message up.
-      const failure = index > 0 ? softened(targets) : targets;
-      this.#outcomes.setAll(failure, null, null);
-      this.#logTrouble(failure, lastOne);
+      this.#outcomes.setAll(index > 0 ? softened(targets) : targets, null, null);
+      this.#logTrouble(lastOne);
       return;
     }
     const attempt = await service.tlsrpt.attempt(nexthop, tlsRequiredNo);
     const { mxSessionLimit: limit } = service.options;
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
-      const failure = await this.#tryTarget(target, attempt);
+      await this.#tryTarget(target, attempt);
       if (this.#finished) {
         return;
       }
       const enough = limit > 0 && this.#sessions >= limit;
-      this.#logTrouble(failure, lastOne && (enough || i === targets.length - 1));
+      this.#logTrouble(lastOne && (enough || i === targets.length - 1));
       if (enough) {
         return;
       }
     }
   }
 
-  /** What went wrong with a server that is not the last one. */
-  #logTrouble(failure: Failure | null, last: boolean): void {
-    if (failure !== null && !last) {
-      this.#props.service.logger.info(`${this.#props.queueId}: ${failure.text}`);
+  /** What went wrong with a server that is not the last one: each reason once. */
+  #logTrouble(last: boolean): void {
+    for (const reason of last ? [] : this.#outcomes.reasons) {
+      this.#props.service.logger.info(`${this.#props.queueId}: ${reason}`);
     }
   }
 
-  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<Failure | null> {
+  async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
     if (isProblem(policy)) {
-      return this.#skip(policy);
+      this.#skip(policy);
+      return;
     }
     const login = await this.#credentialsFor(target);
     if (login !== null && 'kind' in login) {
       this.#outcomes.setAll(login, policy.level, null);
-      return login;
+      return;
     }
-    if (attempt !== null) {
-      await this.#preparePolicyReport(attempt, policy, target);
-    }
-    const plain = { ...target.peer, nexthop: target.facts.nexthop, policy, plaintext: false };
-    return this.#tryAddress({ ...plain, credentials: login, tlsrpt: attempt });
+    const report =
+      attempt === null
+        ? null
+        : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
+    const peer = { ...target.peer, nexthop: target.facts.nexthop, policy, plaintext: false };
+    await this.#tryAddress({ ...peer, credentials: login, report });
   }
 
   /** The policy of a host keeps us away from it. */
-  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): Failure {
+  #skip({ dsn, text, warning, levelKnown }: PolicyProblem): void {
     if (warning !== null) {
       this.#props.service.logger.warn(warning);
     }
-    const failure = deferred('connect', dsn, text);
-    this.#outcomes.setAll(failure, levelKnown ?? 'unknown', null);
-    return failure;
+    this.#outcomes.setAll(deferred('connect', dsn, text), levelKnown ?? 'unknown', null);
   }
 
   /** By the name of the server, else by the next hop. */
-  async #credentialsFor({ peer, facts }: Target): ReturnType<typeof lookupCredentials> {
+  async #credentialsFor(target: Target): ReturnType<typeof lookupCredentials> {
     const { service, credentials } = this.#props;
     if (!service.options.saslAuthEnable) {
       return null;
     }
-    const found = await lookupCredentials(peer.host, credentials);
-    const domain = nexthopDomain(facts.nexthop);
-    return found !== null || domain === peer.host ? found : lookupCredentials(domain, credentials);
+    const { host } = target.peer;
+    const found = await lookupCredentials(host, credentials);
+    const domain = domainOf(target);
+    return found !== null || domain === host ? found : lookupCredentials(domain, credentials);
   }
 
-  async #preparePolicyReport(
-    attempt: TlsrptAttempt,
-    policy: HostPolicy,
-    { facts }: Target,
-  ): Promise<void> {
-    const domain = nexthopDomain(facts.nexthop).toLowerCase();
-    attempt.setPolicy(tlsrptPolicy(policy, domain));
-    await reportMissingSts(attempt, policy, this.#props.service.sts, domain);
+  /** One address; with smaller ClientHellos where the usual one is too large, and at level `may` perhaps in plaintext. */
+  async #tryAddress(server: Omit<SessionProps, 'hello'>): Promise<void> {
+    const { hellos } = this.#props.service;
+    let tried: Tried = { failure: null, session: null };
+    for (const hello of hellos.kindsFor(server)) {
+      tried = await this.#trySession({ ...server, hello });
+      if (tried.session?.choked !== true) {
+        break;
+      }
+    }
+    const { session, failure } = tried;
+    if (session === null) {
+      return;
+    }
+    if (session.choked || session.tls !== null) {
+      hellos.learn(server, session.choked ? null : session.props.hello);
+    }
+    if (failure !== null && this.#mayFallBack(failure, session)) {
+      const plain = this.#connect({ ...session.props, plaintext: true, report: null });
+      if (plain !== null) {
+        await this.#attempt(plain);
+      }
+    }
   }
 
-  /** One address; at level `may` perhaps a second time, in plaintext. */
-  async #tryAddress(server: SessionProps): Promise<Failure | null> {
+  async #trySession(server: SessionProps): Promise<Tried> {
     const session = this.#connect(server);
-    if (!(session instanceof Session)) {
-      return session;
+    if (session === null) {
+      return { failure: null, session };
     }
     const kept = session.uses > 0;
     const failure = await this.#attempt(session);
-    if (kept && failure?.kind === 'interrupted' && !this.#finished) {
-      return this.#tryAddress(server); // it broke while it was kept, perhaps for no other reason
-    }
-    if (failure === null || !this.#mayFallBack(failure, session)) {
-      return failure;
-    }
-    const plain = this.#connect({ ...server, plaintext: true, tlsrpt: null });
-    return plain instanceof Session ? this.#attempt(plain) : plain;
+    return kept && failure?.kind === 'interrupted' && !this.#finished
+      ? this.#trySession(server) // it broke while it was kept, perhaps for no other reason
+      : { failure, session };
   }
 
-  /** A connection of an earlier message, or a new one. */
-  #connect(server: SessionProps): Session | Failure {
+  /** A connection of an earlier message, or a new one; null where that cannot even be tried, which the outcomes tell. */
+  #connect(server: SessionProps): Session | null {
     const { service, pool } = this.#props;
     const kept = server.plaintext ? null : pool.take(server);
     if (kept !== null) {
@@ -204,7 +220,7 @@ export class Delivery {
       }
       const failure = deferred('connect', '4.4.1', error.message);
       this.#outcomes.setAll(failure, server.policy.level, null);
-      return failure;
+      return null;
     }
   }
 
@@ -261,4 +277,8 @@ export class Delivery {
       logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
   }
+}
+
+function domainOf({ facts }: Target): string {
+  return nexthopDomain(facts.nexthop);
 }

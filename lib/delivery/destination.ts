@@ -3,6 +3,7 @@
  */
 import { isIP } from 'node:net';
 import type { ResolvedSmtp } from '../config/options.js';
+import { refuseNetworks } from '../dns/address-filter.js';
 import type { DnsLookup } from '../dns/answer.js';
 import {
   type Destination,
@@ -40,8 +41,10 @@ export class HostFinder {
   readonly #native: boolean;
   readonly #find: FindHostsOptions;
 
+  /** @throws TlsError `INVALID_ARGUMENT`: `refusedNetworks` has something that is no network */
   constructor(props: HostFinderProps) {
-    const { options, dns, lookup } = props;
+    const { options, dns, lookup, refusedNetworks } = props;
+    refuseNetworks(refusedNetworks ?? []); // a mistake in it is the caller's, not a delivery's
     this.#options = options;
     this.#native = usesNative(options) && lookup === undefined;
     const useDns = lookup === undefined && usesDns(options);

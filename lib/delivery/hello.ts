@@ -3,17 +3,13 @@
  *
  * What the server said in plaintext about itself is forgotten when TLS begins (RFC 3207 section 4.2).
  */
-import { channel } from 'node:diagnostics_channel';
 import type { TlsError } from '../errors.js';
-import { credentialLines } from '../log/credential.js';
-import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
 import { printable } from '../log/logger.js';
-import { withUntrusted } from '../log/loglevel.js';
-import { logNotices } from '../log/notices.js';
 import type { HostPolicy } from '../policy/policy.js';
 import { type Features, noFeatures, parseFeatures } from '../smtp/extensions.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
-import { mustEncrypt, mustMatch, type TlsLevel, usesTls } from '../tls/levels.js';
+import type { HelloKind } from '../tls/hello-groups.js';
+import { mustEncrypt, type TlsLevel, usesTls } from '../tls/levels.js';
 import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { Conversation } from './conversation.js';
@@ -22,7 +18,7 @@ import { deferred, type Failure, refused, softened } from './failure.js';
 import { effectiveLevel, isAuthenticated, isMatched } from './peer.js';
 import type { Resumption } from './resumption.js';
 import type { DeliveryService } from './service.js';
-import { noteTested, reportCertificate, reportUnauthenticated, reportUnusable } from './tlsrpt.js';
+import { isSilence, SessionLog } from './session-log.js';
 
 export interface HelloProps {
   readonly service: DeliveryService;
@@ -30,6 +26,7 @@ export interface HelloProps {
   readonly policy: HostPolicy;
   /** TLS has failed, and the policy does not insist. */
   readonly plaintext: boolean;
+  readonly hello: HelloKind;
   /** Name of the server. */
   readonly host: string;
   readonly address: string;
@@ -42,8 +39,6 @@ export interface HelloProps {
 
 type State = 'greeting' | 'ehlo' | 'helo' | 'starttls' | 'auth';
 
-const established = channel('mxtls:tls:established');
-
 export class Hello {
   features: Features = noFeatures('');
   /** Null in plaintext. */
@@ -52,8 +47,11 @@ export class Hello {
   reached: TlsLevel | null = null;
   /** TLS was required and not to be had. */
   violated = false;
+  /** The handshake broke off without a word of the server: perhaps the ClientHello was too large for it. */
+  choked = false;
 
   readonly #props: HelloProps;
+  readonly #tell: SessionLog;
   #state: State = 'greeting';
   #login: Login | null = null;
   /** Null without a session cache. */
@@ -61,6 +59,7 @@ export class Hello {
 
   constructor(props: HelloProps) {
     this.#props = props;
+    this.#tell = new SessionLog(props);
   }
 
   /** The connection stands. */
@@ -77,15 +76,10 @@ export class Hello {
     const { service, conversation, policy, tlsrpt } = this.#props;
     const snapshot = conversation.wire.connection.snapshot() as TlsSnapshot;
     this.tls = snapshot;
-    this.#takeNotices();
-    this.#tellOfCredential(snapshot);
-    this.#logEstablished();
-    if (snapshot.resumed && service.logFlags.cache) {
-      service.logger.info(`${conversation.namaddrport}: Reusing old session`);
-    }
+    this.#tell.established(snapshot);
     const level = effectiveLevel(policy.level, snapshot);
     if (!isAuthenticated(level, snapshot)) {
-      tlsrpt === null || reportUnauthenticated(tlsrpt, snapshot);
+      this.#tell.unauthenticated(snapshot);
       this.violated = true;
       this.#refuse(deferred('refused', '4.7.5', 'Server certificate not verified'));
       return;
@@ -100,12 +94,9 @@ export class Hello {
   }
 
   notSecured(error: TlsError): void {
-    const { service, conversation, tlsrpt } = this.#props;
-    const namaddr = conversation.namaddrport;
-    this.#takeNotices();
-    logHandshakeFailure(service.logger, { direction: 'to', namaddr, error });
+    this.choked = isSilence(error);
+    this.#tell.failed(error);
     this.#resumption?.failed();
-    tlsrpt?.failure('validation-failure', 'tls-handshake-failure');
   }
 
   /** Keeps the server's session for later connections, when it has given one. */
@@ -191,7 +182,7 @@ export class Hello {
   #decideTls(): void {
     const { conversation, service, policy, plaintext } = this.#props;
     if (this.tls !== null || plaintext || !usesTls(policy.level)) {
-      this.#noteOffer();
+      this.#tell.offer(this.features.starttls);
       this.#authenticate();
     } else if (!this.features.starttls) {
       if (mustEncrypt(policy.level)) {
@@ -223,17 +214,15 @@ export class Hello {
   }
 
   #startTls(): void {
-    const { conversation, service, policy } = this.#props;
-    const { context } = service;
+    const { conversation, service, policy, hello } = this.#props;
+    const context = service.contextFor(hello);
     const props = service.tlsProps(policy);
     if (context === null || props === null) {
       this.#refuse(deferred('refused', '4.7.5', 'client TLS configuration problem'));
       return;
     }
     this.features = noFeatures('');
-    for (const warning of policy.sessionWarnings) {
-      service.logger.warn(`${conversation.namaddrport}: ${warning}`);
-    }
+    this.#tell.begins();
     if (this.#resumption === null) {
       conversation.startTls(context, props);
     } else {
@@ -306,57 +295,5 @@ export class Hello {
   #refusedToTalk(reply: ReplyReader): string {
     const { namaddr } = this.#props.conversation;
     return `host ${namaddr} refused to talk to me: ${printable(reply.text)}`;
-  }
-
-  /** A server that could have had TLS, for those who collect such servers. */
-  #noteOffer(): void {
-    const { service, policy, host } = this.#props;
-    const { noteStarttlsOffer } = service.options.tls;
-    if (noteStarttlsOffer && policy.level === 'none' && this.features.starttls) {
-      service.logger.info(`Host offered STARTTLS: [${host}]`);
-    }
-  }
-
-  /** What cannot be matched. That no name can be checked is a warning of the policy already. */
-  #takeNotices(): void {
-    const { service, conversation, policy, tlsrpt } = this.#props;
-    const notices = conversation.wire.connection.takeNotices();
-    if (notices !== null) {
-      const told = notices.filter(
-        ({ kind }) => kind !== 'no-names' || policy.sessionWarnings.length === 0,
-      );
-      tlsrpt === null || reportUnusable(tlsrpt, policy, notices);
-      logNotices(service.logger, told, conversation.namaddrport);
-    }
-  }
-
-  /** Who the server says it is, and why it is not believed where it has to be. */
-  #tellOfCredential(snapshot: TlsSnapshot): void {
-    const { service, conversation, policy, tlsrpt } = this.#props;
-    const flags = mustMatch(policy.level) ? withUntrusted(service.logFlags) : service.logFlags;
-    const { untrusted, certmatch, peercert, verbose } = flags;
-    if (certmatch || peercert || verbose || (untrusted && snapshot.verifyError !== null)) {
-      const namaddr = conversation.namaddrport;
-      const claims = conversation.wire.connection.claims();
-      const policyFailure = policy.failure;
-      const props = { snapshot, claims, direction: 'to', namaddr, flags, policyFailure } as const;
-      for (const line of credentialLines(props)) {
-        service.logger.info(line);
-      }
-    }
-    if (tlsrpt !== null) {
-      reportCertificate(tlsrpt, policy, snapshot);
-      noteTested(tlsrpt, policy, snapshot);
-    }
-  }
-
-  #logEstablished(): void {
-    const { service, conversation } = this.#props;
-    const { logger, logFlags: flags } = service;
-    const snapshot = this.tls;
-    if (snapshot !== null && (flags.summary || established.hasSubscribers)) {
-      const namaddr = conversation.namaddrport;
-      logEstablished(logger, { snapshot, direction: 'to', use: 'established', namaddr, flags });
-    }
   }
 }

@@ -4,6 +4,7 @@
  * Tables are opened with the first delivery. One that cannot be opened is one that fails at each look-up, as with
  * Postfix: mail waits, and the next delivery tries again.
  */
+import { domainToASCII } from 'node:url';
 import type { ResolvedSmtp } from '../config/options.js';
 import type { DnsLookup } from '../dns/answer.js';
 import type { Logger } from '../log/logger.js';
@@ -101,7 +102,7 @@ export class HostPolicies {
 }
 
 async function stsAttributes(sts: MtaSts, domain: string): Promise<string | null> {
-  const policy = await sts.policyFor(domain);
+  const policy = await sts.policyFor(domainToASCII(domain));
   return policy?.kind === 'policy' ? policyAttributes(policy) : null;
 }
 

@@ -47,6 +47,12 @@ export class Outcomes {
     return [...this.#standings.keys()].filter((i) => this.#standings[i]?.final !== true);
   }
 
+  /** Why they are not delivered to. */
+  get reasons(): readonly string[] {
+    const texts = this.open.map((i) => this.#standings[i]?.outcome.text ?? '');
+    return [...new Set(texts)];
+  }
+
   /**
    * What is true of all of them.
    *

@@ -15,9 +15,11 @@ import { createClientContext } from '../tls/contexts.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
 import type { SessionStore } from '../session-cache/store.js';
+import { helloGroups, type HelloKind, helloKinds } from '../tls/hello-groups.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { MtaSts } from '../sts/index.js';
 import type { HostFinder } from './destination.js';
+import { HelloMemory } from './hello-memory.js';
 import type { HostPolicies } from './host-policy.js';
 import { peerTlsProps } from './peer.js';
 import { openTlsSessions, type TlsSessions } from './tls-sessions.js';
@@ -46,11 +48,15 @@ export class DeliveryService {
   readonly sts: MtaSts | null;
   /** Null without a session cache. */
   readonly sessions: TlsSessions | null;
+  readonly hellos: HelloMemory;
 
   readonly #keyLogFile: string | undefined;
   readonly #keeper: ChainKeeper;
   #context: NativeContext | null = null;
   #contextTried = false;
+  #chains: NativeChains | null = null;
+  /** For servers that choke on the usual ClientHello. */
+  readonly #smaller = new Map<HelloKind, NativeContext>();
   readonly #tlsProps = new WeakMap<HostPolicy, StartTlsProps | null>();
 
   /** @throws TlsError `INVALID_PARAMETER`, `KEYLOG_FILE` */
@@ -62,6 +68,9 @@ export class DeliveryService {
     this.policies = props.policies;
     this.tlsrpt = props.tlsrpt;
     this.sts = props.sts;
+    this.hellos = new HelloMemory(
+      helloKinds.filter((kind) => kind === 'usual' || helloGroups(options.tls, kind) !== null),
+    );
     this.#keeper = new ChainKeeper({
       engine: 'smtp',
       files: options.tls,
@@ -71,7 +80,7 @@ export class DeliveryService {
         const context = this.#makeContext(chains);
         return () => {
           this.#contextTried = true;
-          this.#context = context;
+          this.#use(context, chains);
         };
       },
     });
@@ -97,13 +106,32 @@ export class DeliveryService {
       this.#contextTried = true;
       try {
         ensureLibrary(this.options.tls);
-        this.#context = this.#makeContext(this.#keeper.chains());
+        const chains = this.#keeper.chains();
+        this.#use(this.#makeContext(chains), chains);
       } catch (error) {
         this.#warnDisabled(error);
       }
     }
     this.#keeper.look();
     return this.#context;
+  }
+
+  /** The context for a kind of ClientHello; the usual one where that cannot be made any more, which is logged. */
+  contextFor(kind: HelloKind): NativeContext | null {
+    const { context } = this;
+    const groups =
+      kind === 'usual' || context === null ? null : helloGroups(this.options.tls, kind);
+    if (groups === null) {
+      return context;
+    }
+    try {
+      const made = this.#smaller.get(kind) ?? this.#makeContext(this.#chains, groups);
+      this.#smaller.set(kind, made);
+      return made;
+    } catch (error) {
+      this.#warn(error, 'keeping the usual ClientHello');
+      return context;
+    }
   }
 
   /** The client certificates in use, their issuers among them. */
@@ -137,8 +165,17 @@ export class DeliveryService {
     return matched ? saslTlsVerifiedSecurityOptions : saslTlsSecurityOptions;
   }
 
-  #makeContext(chains: NativeChains | null): NativeContext {
-    return createClientContext(this.options.tls, {
+  #use(context: NativeContext, chains: NativeChains | null): void {
+    this.#context = context;
+    this.#chains = chains;
+    this.#smaller.clear();
+  }
+
+  #makeContext(chains: NativeChains | null, groups: readonly string[] = []): NativeContext {
+    const { tls } = this.options;
+    const settings =
+      groups.length === 0 ? tls : { ...tls, eecdhAutoCurves: groups, ffdheAutoGroups: [] };
+    return createClientContext(settings, {
       chains,
       warn: (text) => this.logger.warn(text),
       keyLogFile: this.#keyLogFile,
@@ -159,13 +196,17 @@ export class DeliveryService {
   }
 
   #warnDisabled(error: unknown): void {
+    if (error instanceof TlsError && error.code.startsWith('CHAIN_')) {
+      return; // all has been said while the files were read
+    }
+    this.#warn(error, 'disabling TLS support');
+  }
+
+  #warn(error: unknown, consequence: string): void {
     if (!(error instanceof TlsError)) {
       throw error;
     }
-    if (error.code.startsWith('CHAIN_')) {
-      return; // all has been said while the files were read
-    }
-    this.logger.warn(`${error.message}: disabling TLS support`);
+    this.logger.warn(`${error.message}: ${consequence}`);
     for (const line of libraryProblems(error)) {
       this.logger.warn(line.text);
     }

@@ -14,14 +14,15 @@ import type { NativeConnection } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
 import { systemClock } from '../tls/chain-keeper.js';
+import type { HelloKind } from '../tls/hello-groups.js';
 import type { TlsLevel } from '../tls/levels.js';
-import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
 import { type Failure, refused } from './failure.js';
 import { Hello } from './hello.js';
 import type { LoginCredentials } from './login.js';
 import type { DeliveryService } from './service.js';
+import { type HostReport, reportConnection } from './tlsrpt.js';
 import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
 
@@ -29,11 +30,12 @@ export interface SessionProps extends Peer {
   readonly policy: HostPolicy;
   /** The fall-back to plaintext. */
   readonly plaintext: boolean;
+  readonly hello: HelloKind;
   readonly credentials: LoginCredentials | null;
   /** As the caller named it, with brackets and port. */
   readonly nexthop: string;
   /** Told of what becomes of TLS; null: nobody wants to know. */
-  readonly tlsrpt: TlsrptAttempt | null;
+  readonly report: HostReport | null;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -67,6 +69,7 @@ export class Session implements ConversationEvents {
     this.#conversation = new Conversation(connect(service, props), props, options, this);
     this.#hello = new Hello({
       ...props,
+      tlsrpt: props.report?.attempt ?? null,
       service,
       conversation: this.#conversation,
       done: (failure) => this.#settleOpening(failure),
@@ -90,6 +93,11 @@ export class Session implements ConversationEvents {
   /** TLS was required and not to be had. */
   get violated(): boolean {
     return this.#hello.violated;
+  }
+
+  /** The handshake broke off without a word of the server. */
+  get choked(): boolean {
+    return this.#hello.choked;
   }
 
   /** Can carry a message. */
@@ -176,11 +184,14 @@ export class Session implements ConversationEvents {
 
   connected(): void {
     this.relay = this.#conversation.namaddrport;
-    this.props.tlsrpt?.setConnection({
-      sendingMtaIp: this.#conversation.wire.connection.localAddress,
-      receivingMxHostname: this.props.host,
-      receivingIp: this.props.address,
-    });
+    const { report, host, address } = this.props;
+    if (report !== null) {
+      reportConnection(report, {
+        sendingMtaIp: this.#conversation.wire.connection.localAddress,
+        receivingMxHostname: host,
+        receivingIp: address,
+      });
+    }
     this.#hello.start();
   }
 

@@ -8,7 +8,7 @@ import type { DnsLookup } from '../dns/answer.js';
 import type { Logger } from '../log/logger.js';
 import type { NativeNotice } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
-import type { MtaSts } from '../sts/index.js';
+import { type MtaSts, matchesMxPattern } from '../sts/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { isPkix, mustMatch, usesTls } from '../tls/levels.js';
 import {
@@ -16,6 +16,7 @@ import {
   lookUpTlsrptRecord,
   TlsrptAttempt,
   TlsrptCollector,
+  type TlsrptConnection,
   type TlsrptFailureType,
   type TlsrptPolicy,
   type TlsrptSink,
@@ -86,7 +87,7 @@ function collectors({ options, sinks, logger }: TlsrptReportingProps): readonly 
 }
 
 /** What sessions with a host are held against. */
-export function tlsrptPolicy(policy: HostPolicy, domain: string): TlsrptPolicy {
+function tlsrptPolicy(policy: HostPolicy, domain: string): TlsrptPolicy {
   const { policyType, policyDomain, policyStrings, mxHostPatterns } = policy;
   return {
     type: policyType ?? 'no-policy-found',
@@ -96,20 +97,38 @@ export function tlsrptPolicy(policy: HostPolicy, domain: string): TlsrptPolicy {
   };
 }
 
-/** Tells of an MTA-STS policy that cannot be had, where the host is greeted without one. */
-export async function reportMissingSts(
+/** What sessions with a host report to. */
+export interface HostReport {
+  readonly attempt: TlsrptAttempt;
+  /** An MTA-STS policy that cannot be had, where the host is greeted without one. */
+  readonly missingSts: { readonly policy: TlsrptPolicy; readonly type: TlsrptFailureType } | null;
+}
+
+/** Begins the report of a host. */
+export async function hostReport(
   attempt: TlsrptAttempt,
   policy: HostPolicy,
-  sts: MtaSts | null,
   domain: string,
-): Promise<void> {
-  if (sts === null || policy.source !== 'global' || policy.level !== 'may') {
-    return;
+  sts: MtaSts | null,
+): Promise<HostReport> {
+  attempt.setPolicy(tlsrptPolicy(policy, domain));
+  const asked = sts !== null && policy.source === 'global' && policy.level === 'may';
+  const failure = asked ? await sts.policyFor(domain) : null;
+  if (failure?.kind !== 'failure') {
+    return { attempt, missingSts: null };
   }
-  const failure = await sts.policyFor(domain);
-  if (failure?.kind === 'failure') {
-    const missing: TlsrptPolicy = { type: 'sts', domain, strings: [], mxHostPatterns: [] };
-    attempt.also(missing, 'failure', failure.type);
+  const missing: TlsrptPolicy = { type: 'sts', domain, strings: [], mxHostPatterns: [] };
+  return { attempt, missingSts: { policy: missing, type: failure.type } };
+}
+
+/** A connection to the host stands. */
+export function reportConnection(
+  { attempt, missingSts }: HostReport,
+  connection: TlsrptConnection,
+): void {
+  attempt.setConnection(connection);
+  if (missingSts !== null) {
+    attempt.also(missingSts.policy, 'failure', missingSts.type);
   }
 }
 
@@ -153,13 +172,21 @@ export function reportUnauthenticated(attempt: TlsrptAttempt, { status }: TlsSna
   attempt.failure(status === 'Trusted' ? 'certificate-host-mismatch' : 'certificate-not-trusted');
 }
 
-/** A policy that is only tested: what it would have refused. */
+/** What a policy that is only tested would have refused; that the certificate is for another name is not among it. */
 export function noteTested(
   attempt: TlsrptAttempt,
   policy: HostPolicy,
+  host: string,
   { status, verifyError }: TlsSnapshot,
 ): void {
-  if (policy.policyType === 'sts' && policy.level === 'may' && status !== 'Trusted') {
+  const { policyType, level, mxHostPatterns } = policy;
+  if (policyType !== 'sts' || level !== 'may') {
+    return;
+  }
+  if (!matchesMxPattern(host, mxHostPatterns)) {
+    attempt.note('validation-failure', 'MX-host-not-in-policy');
+  }
+  if (status !== 'Trusted') {
     const { type, reasonCode } = certificateFailure(verifyError, false);
     attempt.note(type, reasonCode);
   }

@@ -165,8 +165,16 @@ function addressesOf(
 
 const impossible = refuseNetworks(impossibleNetworks);
 
+/** Lists are made once and used for each look-up. */
+const filters = new WeakMap<readonly string[], AddressFilter>();
+
 function filterOf(refused: readonly string[] | undefined): AddressFilter {
-  return refused === undefined ? impossible : refuseNetworks(refused);
+  if (refused === undefined) {
+    return impossible;
+  }
+  const filter = filters.get(refused) ?? refuseNetworks(refused);
+  filters.set(refused, filter);
+  return filter;
 }
 
 function isNullMx(records: readonly MxRecord[]): boolean {

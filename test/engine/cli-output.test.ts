@@ -70,7 +70,10 @@ test.each([
 
 test.each([
   [['send', '--json'], 64],
-  [['send', '--json', '--from', 'a@b.example', '--to', 'c@d.example', '--nexthop', 'd'], 64],
+  [
+    ['send', '--json', '--from', 'a@b.example', '--to', 'c@d.example', '--nexthop', '192.0.2.1'],
+    64,
+  ],
   [['send', '--json', '--to', 'c@d.example', '--nexthop', '[d]', '--from', '<>'], 64],
   [[...sendArguments(1, '--json', '-o', 'smtp_tls_chain_files=/nonexistent')], 78],
   [[...sendArguments(1, '--json', '/nonexistent/file')], 66],

@@ -2,9 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
-import { certificate } from '../helpers/certificates.js';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { certificate, serverCertificate } from '../helpers/certificates.js';
 import { mxtls, parameters, Run, sendArguments } from '../helpers/command.js';
+import { tlsaOf } from '../helpers/memory-dns.js';
+import { answer, ScriptedDns } from '../helpers/scripted-dns.js';
 import { hello, type ScriptedPeer, scriptedServer } from '../helpers/scripted-server.js';
 import { startSmtpd } from '../helpers/servers.js';
 
@@ -139,8 +141,8 @@ test('an address literal needs no next hop', async () => {
   const rows = JSON.parse(stdout) as { readonly recipient: string; readonly reply: string }[];
   expect(rows.map(({ recipient }) => recipient)).toEqual([
     'b@[127.0.0.1]',
-    'd@[127.0.0.1]',
     'c@[IPv6:::1]',
+    'd@[127.0.0.1]',
   ]);
 });
 
@@ -222,4 +224,75 @@ test('the second signal ends it at once', async () => {
   run.child.kill('SIGINT');
   expect(await run.exit).toBe(130);
   expect(run.stdout).toBe('');
+});
+
+describe('by MX', () => {
+  const issued = serverCertificate('policy', ['mx.example.com', 'example.net']);
+
+  /** Signed, as its name server says: example.com has one host, whose records are `tlsa`. */
+  async function nameServer(port: number, tlsa: string): Promise<ScriptedDns> {
+    const [usage = '', selector = '', matchingType = '', hex = ''] = tlsa.split(' ');
+    const certificate = Buffer.from(hex, 'hex');
+    const numbers = [usage, selector, matchingType].map(Number);
+    const [certUsage = 0, certSelector = 0, certType = 0] = numbers;
+    const dns = await ScriptedDns.start((query) => {
+      const { name, type } = query;
+      const ad = true;
+      switch (`${name} ${type}`) {
+        case 'example.com MX': {
+          const data = { preference: 10, exchange: 'mx.example.com' };
+          return [answer(query, { ad, answers: [{ type: 'MX', name, ttl: 60, data }] })];
+        }
+        case 'mx.example.com A':
+          return [
+            answer(query, { ad, answers: [{ type: 'A', name, ttl: 60, data: '127.0.0.1' }] }),
+          ];
+        case `_${port}._tcp.mx.example.com TLSA`: {
+          const data = {
+            usage: certUsage,
+            selector: certSelector,
+            matchingType: certType,
+            certificate,
+          };
+          return [answer(query, { ad, answers: [{ type: 'TLSA', name, ttl: 60, data }] })];
+        }
+        default:
+          return [answer(query, { ad, code: 3 })];
+      }
+    });
+    onTestFinished(() => dns.close());
+    return dns;
+  }
+
+  const good = tlsaOf(issued.certFile, 3, 0, 1);
+  const bad = `3 0 1 ${'ab'.repeat(32)}`;
+
+  test.each([
+    [
+      good,
+      [],
+      0,
+      /^Verified TLS connection established to mx\.example\.com\[.*\n.*, tls=dane, dsn=2/,
+    ],
+    [bad, [], 75, /tls=!dane, dsn=4\.7\.5, status=deferred \(Server certificate not verified\)/],
+    [bad, ['--tls-required-no'], 0, /tls=may, dsn=2\.0\.0, status=sent/],
+  ])('%s %j', async (tlsa, options, code, stdout) => {
+    const { port, received } = await startSmtpd({
+      tls: { securityLevel: 'may', chainFiles: [issued.chainFile] },
+    });
+    const dns = await nameServer(port, tlsa);
+    const run = await mxtls(
+      [
+        ...['send', '--from', '', '--to', 'b@example.com', '--nameserver', dns.address],
+        ...parameters('smtp_tls_security_level=dane', `smtp_tcp_port=${port}`),
+        ...options,
+      ],
+      message,
+    );
+    expect(run.stdout).toMatch(stdout);
+    expect(run.code).toBe(code);
+    const header = options.length > 0 ? 'TLS-Required: No\r\n' : '';
+    const contents = received.map(({ content }) => content.toString());
+    expect(contents).toEqual(code === 0 ? [`${header}Subject: test\r\n\r\nhello\r\n`] : []);
+  });
 });

@@ -57,7 +57,12 @@ test.each([
   [['send', '--from', ''], 64, /--to is missing/],
   [['send', '--from', '<a@b.example>', '--to', 'c@d.example'], 64, /without angle brackets/],
   [['send', '--from', '', '--to', ''], 64, /--to: "" is no address/],
-  [['send', ...envelope], 64, /--nexthop is missing; name the server, for example --nexthop/],
+  [
+    ['send', '--from', '', '--to', 'root'],
+    64,
+    /"root" has no domain; name the server, for example/,
+  ],
+  [['send', ...envelope, '--nameserver', 'dns.example'], 64, /dns\.example/],
   [['send', ...envelope, '--nexthop', '192.0.2.1'], 64, /write domain, domain:port, \[host\]/],
   [['send', ...envelope, ...nexthop, '--arrival-time', 'noon'], 64, /write seconds since 1970/],
   [

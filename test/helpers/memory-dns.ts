@@ -54,6 +54,11 @@ export class MemoryDns implements DnsLookup {
     read: (text: string) => Data,
   ): Promise<DnsResult<Data>> {
     this.asked.push(`${name} ${type}`);
+    const alias = type === 'CNAME' ? undefined : this.#alias(name);
+    if (alias !== undefined) {
+      const found = await this.#answer(alias.name, type, read);
+      return found.kind === 'found' ? { ...found, secure: found.secure && alias.secure } : found;
+    }
     const signed = this.#zone[`${name} ${type}`];
     const records = signed ?? this.#zone[`${name} (${type})`];
     if (records === undefined) {
@@ -64,6 +69,12 @@ export class MemoryDns implements DnsLookup {
     }
     const secure = signed !== undefined;
     return { kind: 'found', records: records.map(read), secure, name, ttl: 60 };
+  }
+
+  #alias(name: string): { readonly name: string; readonly secure: boolean } | undefined {
+    const signed = this.#zone[`${name} CNAME`];
+    const target = (signed ?? this.#zone[`${name} (CNAME)`])?.[0];
+    return target === undefined ? undefined : { name: target, secure: signed !== undefined };
   }
 }
 
