@@ -106,6 +106,11 @@ export type {
   NativePeerAuth,
   StartTlsProps,
 } from './native.js';
+export {
+  MemorySessionStore,
+  type MemorySessionStoreProps,
+  type SessionStore,
+} from './session-cache/store.js';
 export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
 export {
