@@ -3,8 +3,9 @@
  */
 import { resolveSmtp } from './config/check.js';
 import type { ResolvedSmtp, SmtpParameters } from './config/options.js';
-import { Delivery, type DeliveryResult } from './delivery/delivery.js';
+import { Delivery, type DeliveryProps, type DeliveryResult } from './delivery/delivery.js';
 import { HostFinder } from './delivery/destination.js';
+import { Connections } from './delivery/connections.js';
 import type { HostLookup } from './delivery/host-lookup.js';
 import { HostPolicies } from './delivery/host-policy.js';
 import type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
@@ -29,6 +30,7 @@ import type { LookupTable } from './maps/table.js';
 import { type TableLike, toTable } from './maps/table-like.js';
 import type { OwnCertificate } from './native.js';
 import { nextQueueId } from './smtp/queue-id.js';
+import type { SessionStore } from './session-cache/store.js';
 import type { MtaSts } from './sts/index.js';
 import {
   type CertificateOptions,
@@ -64,6 +66,10 @@ export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   readonly tlsrpt?: readonly TlsrptSink[];
   /** User and password, for every server or by its name; used with `saslAuthEnable`. */
   readonly credentials?: LoginCredentials | CredentialsLookup;
+  /** Keeps TLS sessions with servers, in the place of `tls.sessionCacheDatabase`; it may serve several processes. */
+  readonly sessionStore?: SessionStore;
+  /** Connections at a time; further deliveries wait. 0: any number. Default 1000. */
+  readonly connectionLimit?: number;
 }
 
 /** The policy of a next hop or of a parent domain, `secure match=…`; undefined: none. That it rejects defers the mail. */
@@ -72,6 +78,7 @@ export type PolicyFunction = (key: string) => string | undefined | Promise<strin
 const ownOptions = [
   ...['logger', 'keyLogFile', 'nameservers', 'resolver', 'lookup', 'refusedNetworks', 'random'],
   ...['validationNames', 'policyTable', 'sts', 'tlsrpt', 'credentials'],
+  ...['sessionStore', 'connectionLimit'],
   ...certificateOptionNames,
 ];
 
@@ -80,6 +87,7 @@ export class Smtp {
   readonly #credentials: CredentialsLookup;
   readonly #port: number;
   readonly #validation: ValidationWatch;
+  readonly #connections: Connections;
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
@@ -98,6 +106,11 @@ export class Smtp {
       policies: new HostPolicies({ ...shared, table: policyTable(options.policyTable), sts }),
       tlsrpt: new TlsrptReporting({ ...shared, sinks }),
       sts,
+      sessionStore: options.sessionStore ?? null,
+    });
+    this.#connections = new Connections({
+      options: resolved,
+      limit: options.connectionLimit ?? 1000,
     });
     this.#validation = new ValidationWatch({ ...shared, names: options.validationNames ?? {} });
     const { credentials = null } = options;
@@ -118,18 +131,25 @@ export class Smtp {
    * @throws TlsError (rejects) `CHAIN_*`, `CA_LOAD`, `LOOKUP_TABLE`: the former ones stay in use, and the log says so
    */
   async reload(): Promise<readonly OwnCertificate[]> {
-    return this.#service.reload();
+    const certificates = await this.#service.reload();
+    this.#connections.pool.trim(0); // the servers know us by the former certificates
+    return certificates;
   }
 
-  /** Closes the tables; a later delivery opens them again. */
-  close(): void {
+  /**
+   * Takes no further delivery, lets those that run or wait come to their end, ends the connections that were kept, and
+   * closes session cache and tables.
+   */
+  async close(): Promise<void> {
+    await this.#connections.close();
+    await this.#service.sessions?.close();
     this.#service.close();
   }
 
   /**
    * Delivers a message. Whatever servers and networks do ends in a result for each recipient.
    *
-   * @throws TlsError (rejects) `INVALID_ARGUMENT` when the request itself is wrong
+   * @throws TlsError (rejects) `INVALID_ARGUMENT` when the request itself is wrong; `INVALID_STATE` after {@link close}
    */
   async deliver(request: DeliveryRequest): Promise<DeliveryReport> {
     const [report] = await this.deliverAll([request]);
@@ -142,12 +162,14 @@ export class Smtp {
   /**
    * Delivers messages one after the other, over one connection where they go to the same server.
    *
-   * @throws TlsError (rejects) `INVALID_ARGUMENT` when a request itself is wrong: nothing is sent then
+   * @throws TlsError (rejects) `INVALID_ARGUMENT` when a request itself is wrong, `INVALID_STATE` after {@link close}: nothing
+   *   is sent then
    */
   async deliverAll(requests: readonly DeliveryRequest[]): Promise<readonly DeliveryReport[]> {
+    this.#connections.requireOpen();
     const tasks = requests.map((request) => ({ request, routes: this.#routes(request) }));
     this.#validation.begin();
-    const pool = new SessionPool();
+    const pool = new SessionPool(this.#connections.pool);
     const reports: DeliveryReport[] = [];
     try {
       for (const [i, { request, routes }] of tasks.entries()) {
@@ -171,18 +193,19 @@ export class Smtp {
     more: boolean,
   ): Promise<DeliveryReport> {
     const service = this.#service;
+    const arrival = request.arrivalTime ?? Date.now();
     const queueId = request.queueId ?? nextQueueId();
     const source = new MessageSource(request.message, service.options.lineLengthLimit);
     const tlsRequiredNo = await saysTlsRequiredNo(source, request, queueId, service);
     const results: RecipientResult[] = [];
     let last: DeliveryResult | null = null;
     for (const { recipients, nexthops } of routes) {
-      const delivery = new Delivery({
-        ...{ service, request, nexthops, source, queueId, tlsRequiredNo, pool, more },
+      const props: DeliveryProps = {
+        ...{ service, request, arrival, nexthops, source, queueId, tlsRequiredNo, pool, more },
         recipients: recipients.map((i) => request.recipients[i] ?? ''),
         credentials: this.#credentials,
-      });
-      last = await delivery.run();
+      };
+      last = await this.#connections.run(nexthops, () => new Delivery(props).run());
       for (const [at, result] of last.recipients.entries()) {
         results[recipients[at] ?? 0] = result;
       }

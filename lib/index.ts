@@ -108,6 +108,11 @@ export type {
   PeerCertificate,
   StartTlsProps,
 } from './native.js';
+export {
+  MemorySessionStore,
+  type MemorySessionStoreProps,
+  type SessionStore,
+} from './session-cache/store.js';
 export * from './server.js';
 export type { Notify, Recipient, Sender } from './smtp/envelope.js';
 export {

@@ -164,6 +164,14 @@ export interface SmtpParameters {
   readonly saslTlsVerifiedSecurityOptions?: readonly string[];
   /** `smtp_log_tls_feature_status`: the `tls=` field of the delivery record. */
   readonly logTlsFeatureStatus?: boolean;
+  /** `smtp_connection_cache_time_limit`: milliseconds that a connection waits for another message; see `tls.connectionReuse`. */
+  readonly connectionCacheTimeLimit?: number;
+  /** `smtp_connection_reuse_time_limit`: milliseconds from a connection's begin to its last use. */
+  readonly connectionReuseTimeLimit?: number;
+  /** `smtp_connection_reuse_count_limit`: how often a connection is used again; 0: any number. */
+  readonly connectionReuseCountLimit?: number;
+  /** `smtp_destination_concurrency_limit`: deliveries to one destination at a time; 0: any number. */
+  readonly destinationConcurrencyLimit?: number;
   /** `smtp_host_lookup`: where addresses of hosts are found: `dns` (default), `native`. */
   readonly hostLookup?: readonly string[];
   /** `smtp_dns_support_level`: `disabled`, `enabled` (default), `dnssec`, which DANE needs. */

@@ -62,7 +62,7 @@ const names: ReadonlySet<string> = new Set(
   debug_peer_level debug_peer_list debugger_command default_database_type
   default_delivery_slot_cost default_delivery_slot_discount default_delivery_slot_loan
   default_delivery_status_filter default_destination_concurrency_failed_cohort_limit
-  default_destination_concurrency_limit default_destination_concurrency_negative_feedback
+    default_destination_concurrency_negative_feedback
   default_destination_concurrency_positive_feedback default_destination_rate_delay
   default_destination_recipient_limit default_extra_recipient_limit default_filter_nexthop
   default_minimum_delivery_slots default_privs default_process_limit default_rbl_reply
@@ -125,8 +125,8 @@ const names: ReadonlySet<string> = new Set(
   showq_service_name smtp_address_verify_target
   smtp_bind_address_enforce smtp_body_checks
   smtp_connection_cache_destinations smtp_connection_cache_on_demand
-  smtp_connection_cache_time_limit smtp_connection_reuse_count_limit
-  smtp_connection_reuse_time_limit smtp_defer_if_no_mx_address_found smtp_delivery_status_filter
+     
+    smtp_defer_if_no_mx_address_found smtp_delivery_status_filter
   smtp_discard_ehlo_keyword_address_maps smtp_dns_reply_filter smtp_dns_resolver_options
   smtp_fallback_relay smtp_generic_maps smtp_header_checks smtp_mime_header_checks
   smtp_nested_header_checks

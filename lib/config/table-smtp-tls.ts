@@ -13,7 +13,7 @@ export const smtpTlsTable: readonly Parameter[] = [
   { name: 'smtp_tls_enforce_peername', type: 'bool', default: 'yes', group: client, option: null, since: '2.2', legacy: 'smtp_tls_security_level', doc: 'smtp_enforce_tls means verify, not encrypt' },
   { name: 'smtp_tls_wrappermode', type: 'bool', default: 'no', group: client, option: 'tls.wrappermode', since: '3.0', doc: 'TLS from the first byte (port 465); needs level encrypt or stronger' },
   { name: 'smtp_tls_servername', type: 'string', default: '', group: client, option: 'tls.servername', since: '3.4', doc: 'server name to send: a host name, "hostname" for the name of the server, "nexthop" for that of the destination; empty for none' },
-  { name: 'smtp_tls_connection_reuse', type: 'bool', default: 'no', group: client, option: 'tls.connectionReuse', since: '3.4', pending: true, doc: 'keep TLS connections open for further messages' },
+  { name: 'smtp_tls_connection_reuse', type: 'bool', default: 'no', group: client, option: 'tls.connectionReuse', since: '3.4', doc: 'keep connections open for further messages to the same server' },
   { name: 'smtp_tls_note_starttls_offer', type: 'bool', default: 'no', group: client, option: 'tls.noteStarttlsOffer', since: '2.2', doc: 'log the servers that offer STARTTLS while the level is none' },
   { name: 'smtp_tls_block_early_mail_reply', type: 'bool', default: 'no', group: client, option: null, since: '2.7', legacy: 'the default', ignored: 'a reply ahead of its command always ends the session', doc: 'give a session up when the reply to MAIL comes ahead of the command (CVE-2009-3555)' },
   { name: 'smtp_tls_loglevel', type: 'loglevel', default: '0', group: client, option: 'tls.loglevel', since: '2.2', doc: 'what is logged about TLS: 0 nothing, 1 one line per handshake, or words' },
@@ -48,6 +48,6 @@ export const smtpTlsTable: readonly Parameter[] = [
   { name: 'smtp_tls_force_insecure_host_tlsa_lookup', type: 'bool', default: 'no', group: client, option: 'tls.forceInsecureHostTlsaLookup', since: '2.11', doc: 'look for TLSA records of hosts without signed addresses, too; for tests' },
   { name: 'smtp_tls_enforce_sts_mx_patterns', type: 'bool', default: 'yes', group: client, option: 'tls.enforceStsMxPatterns', since: '3.11', doc: 'skip hosts that the MX patterns of an MTA-STS policy do not name' },
 
-  { name: 'smtp_tls_session_cache_database', type: 'string', default: '', group: client, option: 'tls.sessionCacheDatabase', since: '2.2', pending: true, doc: 'cache of sessions with servers' },
-  { name: 'smtp_tls_session_cache_timeout', type: 'time', default: '3600s', group: client, option: 'tls.sessionCacheTimeout', since: '2.2', pending: true, min: 0, max: 8_640_000_000, doc: 'life of cached sessions' },
+  { name: 'smtp_tls_session_cache_database', type: 'string', default: '', group: client, option: 'tls.sessionCacheDatabase', since: '2.2', doc: 'where sessions with servers are kept: memory:; empty for nowhere' },
+  { name: 'smtp_tls_session_cache_timeout', type: 'time', default: '3600s', group: client, option: 'tls.sessionCacheTimeout', since: '2.2', min: 0, max: 8_640_000_000, doc: 'how long they are kept, two minutes at least; 0 for not at all' },
 ];

@@ -39,6 +39,12 @@ export const smtpTable: readonly Parameter[] = [
   { name: 'smtp_sasl_tls_security_options', type: 'list', default: '$smtp_sasl_security_options', group: client, option: 'saslTlsSecurityOptions', since: '2.2', doc: 'the same under TLS' },
   { name: 'smtp_sasl_tls_verified_security_options', type: 'list', default: '$smtp_sasl_tls_security_options', group: client, option: 'saslTlsVerifiedSecurityOptions', since: '2.6', doc: 'the same under TLS with a verified server' },
 
+  { name: 'smtp_connection_cache_time_limit', type: 'time', default: '2s', group: client, option: 'connectionCacheTimeLimit', min: 1000, doc: 'how long a connection waits for another message' },
+  { name: 'smtp_connection_reuse_time_limit', type: 'time', default: '300s', group: client, option: 'connectionReuseTimeLimit', min: 1000, doc: 'age at which a connection is not used again' },
+  { name: 'smtp_connection_reuse_count_limit', type: 'int', default: '0', group: client, option: 'connectionReuseCountLimit', min: 0, doc: 'how often a connection is used again; 0 for no limit' },
+  { name: 'default_destination_concurrency_limit', type: 'int', default: '20', group: client, option: null, min: 0, doc: 'deliveries to one destination at a time; 0 for no limit' },
+  { name: 'smtp_destination_concurrency_limit', type: 'int', default: '$default_destination_concurrency_limit', group: client, option: 'destinationConcurrencyLimit', min: 0, doc: 'the same for the smtp engine' },
+
   { name: 'smtp_host_lookup', type: 'list', default: 'dns', group: client, option: 'hostLookup', since: '2.1', nonEmpty: true, doc: 'where host names are looked up: dns, native' },
   { name: 'smtp_dns_support_level', type: 'enum', values: ['', 'disabled', 'enabled', 'dnssec'], default: '', group: client, option: 'dnsSupportLevel', since: '2.11', doc: 'DNS: disabled, enabled (or empty), or dnssec, which DANE needs' },
   { name: 'smtp_tcp_port', type: 'string', default: 'smtp', group: client, option: 'tcpPort', nonEmpty: true, doc: 'port of servers where the next hop names none: a number, or smtp, submission, submissions' },

@@ -36,6 +36,8 @@ export interface DeliveryProps {
   readonly nexthops: readonly Nexthop[];
   readonly source: MessageSource;
   readonly queueId: string;
+  /** When the message entered the queue; milliseconds. */
+  readonly arrival: number;
   /** The message says `TLS-Required: no`, and that is heeded. */
   readonly tlsRequiredNo: boolean;
   readonly credentials: CredentialsLookup;
@@ -59,7 +61,6 @@ interface Tried {
 
 export class Delivery {
   readonly #props: DeliveryProps;
-  readonly #arrival: number;
   readonly #active = Date.now();
   readonly #outcomes: Outcomes;
   #tls: TlsSnapshot | null = null;
@@ -71,14 +72,13 @@ export class Delivery {
   #last = false;
 
   constructor(props: DeliveryProps) {
-    const { request, service, queueId, recipients } = props;
+    const { service, queueId, recipients, arrival } = props;
     this.#props = props;
-    this.#arrival = request.arrivalTime ?? this.#active;
     this.#outcomes = new Outcomes({
       service,
       recipients,
       queueId,
-      arrival: this.#arrival,
+      arrival,
       active: this.#active,
     });
   }
@@ -155,7 +155,10 @@ export class Delivery {
         ? null
         : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
     const logFlags = await service.logFlagsOf(target.peer.host, target.peer.address);
-    const peer = { ...target.peer, policy, plaintext: false, requiretls, logFlags };
+    const peer = {
+      ...target.peer,
+      ...{ nexthop: target.facts.nexthop, policy, plaintext: false, requiretls, logFlags },
+    };
     await this.#tryAddress({ ...peer, credentials: login, report });
   }
 
@@ -269,22 +272,18 @@ export class Delivery {
       },
       session.namaddr,
     );
-    const failure = await session.send(transaction, !more);
+    const failure = await session.send(transaction, !pool.keeps(session.props, more));
     this.#stopped = transaction.ambiguous || !source.rewindable;
     for (const [at, i] of open.entries()) {
       this.#outcomes.set(i, transaction.outcomes[at] ?? null, session, ready);
     }
-    if (more && session.usable) {
-      pool.give(session);
-    } else {
-      session.quit();
-    }
+    pool.give(session, more);
     return failure;
   }
 
   /** The rules of Postfix for giving up TLS: only at `may`, and never for a message that is new. */
   #mayFallBack(failure: Failure, session: Session): boolean {
-    const { service, source } = this.#props;
+    const { service, source, arrival } = this.#props;
     const broken =
       failure.kind === 'handshake' || (failure.kind === 'interrupted' && session.tls !== null);
     return (
@@ -293,7 +292,7 @@ export class Delivery {
       !session.props.plaintext &&
       session.props.credentials === null &&
       session.props.requiretls?.forbidsPlaintext !== true &&
-      this.#active - this.#arrival >= service.options.minimalBackoffTime &&
+      this.#active - arrival >= service.options.minimalBackoffTime &&
       source.rewindable &&
       this.#outcomes.open.length > 0
     );

@@ -18,13 +18,14 @@ import { type LoginCredentials, Login } from './login.js';
 import { deferred, type Failure, refused, softened } from './failure.js';
 import { effectiveLevel, isAuthenticated, isMatched } from './peer.js';
 import type { RequiretlsRequest } from './requiretls.js';
+import type { Resumption } from './resumption.js';
 import type { DeliveryService } from './service.js';
 import { isSilence, SessionLog } from './session-log.js';
 
 /** What {@link Hello} needs of it. */
 export type HelloService = Pick<
   DeliveryService,
-  'options' | 'logger' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions'
+  'options' | 'logger' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions' | 'sessions'
 >;
 
 export interface HelloProps {
@@ -36,6 +37,8 @@ export interface HelloProps {
   readonly hello: HelloKind;
   /** Name of the server. */
   readonly host: string;
+  readonly address: string;
+  readonly nexthop: string;
   readonly credentials: LoginCredentials | null;
   readonly requiretls: RequiretlsRequest | null;
   readonly logFlags: LogFlags;
@@ -61,6 +64,8 @@ export class Hello {
   readonly #tell: SessionLog;
   #state: State = 'greeting';
   #login: Login | null = null;
+  /** Null without a session cache. */
+  #resumption: Resumption | null = null;
 
   constructor(props: HelloProps) {
     this.#props = props;
@@ -70,6 +75,7 @@ export class Hello {
   /** The connection stands. */
   start(): void {
     if (this.#props.service.options.tls.wrappermode) {
+      this.#lookForSession();
       this.#startTls();
     } else {
       this.#awaitGreeting();
@@ -103,6 +109,14 @@ export class Hello {
   notSecured(error: TlsError): void {
     this.choked = isSilence(error);
     this.#tell.failed(error);
+    this.#resumption?.failed();
+  }
+
+  /** Keeps the server's session for later connections, when it has given one. */
+  keepSession(): void {
+    if (this.tls !== null) {
+      this.#resumption?.keep(this.#props.conversation.wire.connection, this.tls.protocol);
+    }
   }
 
   replied(reply: ReplyReader): void {
@@ -154,6 +168,7 @@ export class Hello {
   }
 
   #ehloReplied(reply: ReplyReader, accepted: boolean): void {
+    this.keepSession();
     if (accepted) {
       const { discardEhloKeywords } = this.#props.service.options;
       this.features = parseFeatures(reply.lines, discardEhloKeywords);
@@ -197,6 +212,7 @@ export class Hello {
       this.#withoutTls(deferred('refused', '4.7.5', text));
     } else {
       this.#state = 'starttls';
+      this.#lookForSession();
       const where = 'receiving the STARTTLS response';
       conversation.ask('STARTTLS\r\n', where, service.options.starttlsTimeout);
     }
@@ -227,7 +243,22 @@ export class Hello {
     }
     this.features = noFeatures('');
     this.#tell.begins();
-    conversation.startTls(context, props);
+    if (this.#resumption === null) {
+      conversation.startTls(context, props);
+    } else {
+      this.#resumption.startTls(conversation, context, props);
+    }
+  }
+
+  /** Begins to, so that the session is there when the server is ready for TLS. */
+  #lookForSession(): void {
+    const { service, policy, logFlags } = this.#props;
+    const { sessions, context } = service;
+    const props = sessions === null ? null : service.tlsProps(policy, logFlags);
+    if (sessions !== null && context !== null && props !== null) {
+      const target = { ...this.#props, level: policy.level };
+      this.#resumption = sessions.resume(target, this.features.name, context, props);
+    }
   }
 
   /** No TLS on this connection: fine, or the end of it. */

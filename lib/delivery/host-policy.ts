@@ -124,6 +124,7 @@ export function policySettings(options: ResolvedSmtp): PolicySettings {
     fingerprintCertMatch: tls.fingerprintCertMatch,
     trustAnchorFile: tls.trustAnchorFile,
     enableRpk: tls.enableRpk,
+    connectionReuse: tls.connectionReuse,
     enforceStsMxPatterns: tls.enforceStsMxPatterns,
     daneInsecureMxPolicy: tls.daneInsecureMxPolicy,
     forceInsecureHostTlsaLookup: tls.forceInsecureHostTlsaLookup,

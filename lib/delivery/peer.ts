@@ -2,6 +2,7 @@
  * From the policy of a host to what a session does: its properties, whether the server has proved itself, and whether
  * two policies are one to a connection. Pure.
  */
+import type { TlsaRecord } from '../dns/answer.js';
 import type { StartTlsProps } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { TlsSnapshot } from '../snapshot.js';
@@ -40,13 +41,23 @@ function auth(policy: HostPolicy): StartTlsProps['auth'] {
   const { level, match, tlsa, trustAnchorFiles, enableRpk, forcedFailure } = policy;
   const native = peerAuth(level, {
     ...(level === 'fingerprint' ? { fingerprints: match } : { names: match }),
-    tlsa,
+    tlsa: tlsa.toSorted(inOneOrder),
     trustAnchorFiles,
     enableRpk,
     forcedFailure,
   });
   // The policy knows which records can be loaded; where none can, the session is encrypted as at level encrypt.
   return isDaneBased(level) ? { ...native, requestRpk: enableRpk } : native;
+}
+
+/** DNS answers have no order, and sessions are tied to the records as they are given: the same set is to be the same. */
+function inOneOrder(a: TlsaRecord, b: TlsaRecord): number {
+  return (
+    a.usage - b.usage ||
+    a.selector - b.selector ||
+    a.matchingType - b.matchingType ||
+    a.data.compare(b.data)
+  );
 }
 
 /** The level that a session has reached: without one usable TLSA record that of encryption alone. */
@@ -75,10 +86,14 @@ export function policyKey(policy: HostPolicy): string {
     return known;
   }
   const { level, protocols, ciphers, exclude, sni, match, tlsa, trustAnchorFiles } = policy;
-  const records = tlsa.map(({ usage, selector, matchingType, data }) => [
-    ...[usage, selector, matchingType],
-    data.toString('hex'),
-  ]);
+  const records = tlsa
+    .toSorted(inOneOrder)
+    .map((record) => [
+      record.usage,
+      record.selector,
+      record.matchingType,
+      record.data.toString('hex'),
+    ]);
   const key = JSON.stringify([
     ...[level, protocols, ciphers, exclude, sni, match, records, trustAnchorFiles],
     ...[policy.enableRpk, policy.forcedFailure],

@@ -15,6 +15,7 @@ import type { HostPolicy } from '../policy/policy.js';
 import { createClientContext, sessionSettings } from '../tls/contexts.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
+import type { SessionStore } from '../session-cache/store.js';
 import { helloGroups, type HelloKind, helloKinds } from '../tls/hello-groups.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import type { MtaSts } from '../sts/index.js';
@@ -23,6 +24,7 @@ import { HelloMemory } from './hello-memory.js';
 import type { HostPolicies } from './host-policy.js';
 import { peerTlsProps } from './peer.js';
 import { RequiretlsPolicies } from './requiretls.js';
+import { openTlsSessions, type TlsSessions } from './tls-sessions.js';
 import type { TlsrptReporting } from './tlsrpt.js';
 
 export interface ServiceProps {
@@ -34,6 +36,8 @@ export interface ServiceProps {
   readonly policies: HostPolicies;
   readonly tlsrpt: TlsrptReporting;
   readonly sts: MtaSts | null;
+  /** In the place of `smtp_tls_session_cache_database`. */
+  readonly sessionStore: SessionStore | null;
 }
 
 export class DeliveryService {
@@ -46,6 +50,8 @@ export class DeliveryService {
   readonly requiretls: RequiretlsPolicies;
   readonly tlsrpt: TlsrptReporting;
   readonly sts: MtaSts | null;
+  /** Null without a session cache. */
+  readonly sessions: TlsSessions | null;
   readonly hellos: HelloMemory;
 
   readonly #loglevels: PeerLoglevels;
@@ -94,6 +100,10 @@ export class DeliveryService {
       specs: options.tls.loglevelMaps,
       logger,
       lazy: true,
+    });
+    this.sessions = openTlsSessions({
+      ...{ options, logger, store: props.sessionStore, verbose: flags.cache },
+      certificates: () => this.#keeper.certificates,
     });
     this.#keyLogFile = props.keyLogFile;
     if (props.keyLogFile !== undefined) {

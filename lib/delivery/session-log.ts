@@ -77,6 +77,9 @@ export class SessionLog {
       const use = 'established';
       logEstablished(service.logger, { snapshot, direction: 'to', use, namaddr, flags });
     }
+    if (snapshot.resumed && flags.cache) {
+      service.logger.info(`${conversation.namaddrport}: Reusing old session`);
+    }
   }
 
   /** The server is not who it has to be. */

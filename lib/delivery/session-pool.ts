@@ -1,41 +1,67 @@
 /**
- * Connections that have carried a message and can carry another one, for a batch of messages.
+ * Connections for another message, as the deliveries of one batch see them: their own, and those that everybody may use
+ * where the policy of the server has connection reuse.
  */
+import type { ConnectionPool } from './connection-pool.js';
 import { policyKey } from './peer.js';
 import type { Session, SessionProps } from './session.js';
+import { mustMatch } from '../tls/levels.js';
 
 export class SessionPool {
-  #idle: Session[] = [];
+  readonly #pool: ConnectionPool<Session>;
+  /** Stands for this batch. */
+  readonly #batch = {};
+
+  constructor(pool: ConnectionPool<Session>) {
+    this.#pool = pool;
+  }
 
   /** A connection to the same server under the same policy. */
   take(props: SessionProps): Session | null {
-    const at = this.#idle.findIndex((session) => session.usable && same(session.props, props));
-    return at < 0 ? null : (this.#idle.splice(at, 1)[0] ?? null);
+    return this.#pool.size === 0 ? null : this.#pool.take(reuseKey(props), this.#batch);
   }
 
-  give(session: Session): void {
-    if (session.usable) {
-      this.#idle.push(session);
-    }
+  /**
+   * Whether a connection to this server is kept behind a message.
+   *
+   * @param more other messages of the batch follow
+   */
+  keeps({ plaintext, policy }: SessionProps, more: boolean): boolean {
+    return !plaintext && (more || policy.connectionReuse);
   }
 
-  /** Ends what is left. */
-  close(): void {
-    for (const session of this.#idle) {
+  /** Takes a connection back, for the batch, for all, or to end it. */
+  give(session: Session, more: boolean): void {
+    const { props } = session;
+    if (!session.usable || !this.keeps(props, more)) {
       session.quit();
+    } else if (more) {
+      this.#pool.give(reuseKey(props), this.#batch, session);
+    } else {
+      session.rest();
+      this.#pool.give(reuseKey(props), null, session);
     }
-    this.#idle = [];
+  }
+
+  /** Ends what is left of the batch. */
+  close(): void {
+    if (this.#pool.size > 0) {
+      this.#pool.endBatch(this.#batch);
+    }
   }
 }
 
-function same(a: SessionProps, b: SessionProps): boolean {
-  return (
-    a.host === b.host &&
-    a.address === b.address &&
-    a.port === b.port &&
-    !a.plaintext &&
-    !b.plaintext &&
-    a.requiretls?.policy === b.requiretls?.policy &&
-    policyKey(a.policy) === policyKey(b.policy)
-  );
+/**
+ * Whatever must not be mixed. The next hop counts where it has been authenticated, and where we have: another one may
+ * have other secrets for the same server.
+ */
+function reuseKey(props: SessionProps): string {
+  const { host, address, port, nexthop, policy, credentials, requiretls } = props;
+  const bound = credentials !== null || mustMatch(policy.level);
+  return JSON.stringify([
+    ...[host, address, port, bound ? nexthop : null],
+    ...[credentials?.username, credentials?.password],
+    ...[requiretls?.policy],
+    policyKey(policy),
+  ]);
 }

@@ -14,6 +14,7 @@ import { logTrace } from '../log/trace.js';
 import type { NativeConnection } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { ReplyReader } from '../smtp/reply-reader.js';
+import { systemClock } from '../tls/chain-keeper.js';
 import type { HelloKind } from '../tls/hello-groups.js';
 import type { TlsLevel } from '../tls/levels.js';
 import type { TlsSnapshot } from '../snapshot.js';
@@ -37,6 +38,8 @@ export interface SessionProps extends Peer {
   readonly requiretls: RequiretlsRequest | null;
   /** What is logged about TLS with this server. */
   readonly logFlags: LogFlags;
+  /** As the caller named it, with brackets and port. */
+  readonly nexthop: string;
   /** Told of what becomes of TLS; null: nobody wants to know. */
   readonly report: HostReport | null;
 }
@@ -49,13 +52,14 @@ export class Session implements ConversationEvents {
   relay: string | null = null;
   /** Messages that this connection has been used for. */
   uses = 0;
+  readonly begun = systemClock.now();
 
   readonly #service: DeliveryService;
   readonly #conversation: Conversation;
   readonly #hello: Hello;
   #state: 'opening' | 'idle' | 'reset' | 'mail' = 'opening';
   #transfer: Transfer | null = null;
-  /** The last transaction did not end by itself. */
+  /** The last transaction did not end by itself, or nobody knows whether the server is still there. */
   #dirty = false;
   /** Why the connection is over. */
   #failure: Failure | null = null;
@@ -145,8 +149,14 @@ export class Session implements ConversationEvents {
     });
   }
 
+  /** It waits for a message of another delivery: the server is asked first whether it is still there. */
+  rest(): void {
+    this.#dirty = true;
+  }
+
   /** Ends the connection politely. */
   quit(): void {
+    this.#hello.keepSession();
     this.#conversation.quit(this.#transfer?.quitSaid === true ? '' : 'QUIT\r\n');
   }
 

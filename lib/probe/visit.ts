@@ -79,12 +79,15 @@ class Visit implements ConversationEvents {
         contextFor: () => props.context,
         tlsProps: () => props.tls,
         securityOptions: () => [],
+        sessions: null,
       },
       conversation: this.#conversation,
       policy: props.policy,
       plaintext: false,
       hello: 'usual', // the context is the one for the kind
       host: peer.host,
+      address: peer.address,
+      nexthop: peer.host, // for sessions that are kept, of which there are none here
       credentials: null,
       requiretls: null,
       logFlags: parseLoglevel(options.tls.loglevel).flags,

@@ -37,11 +37,11 @@ export function cacheTimeout(seconds: number): number {
 }
 
 export interface MemorySessionStoreProps {
-  /** Seconds that a session is kept, as {@link cacheTimeout} has them; 0: nothing is kept. */
+  /** Seconds that a session is kept: 0 keeps nothing, else 120 to 8640000, where other values end up. */
   readonly timeout: number;
   /** Sessions at most; the one unused for longest makes room. Default 10,000, of 16 KiB at most each. */
   readonly limit?: number;
-  /** For tests. */
+  /** @internal */
   readonly clock?: Clock;
 }
 

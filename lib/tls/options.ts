@@ -170,6 +170,12 @@ export interface SmtpTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   readonly enableRpk?: boolean;
   /** `smtp_tls_servername`: server name to send: a host name, `hostname` or `nexthop`; empty (default) for none. */
   readonly servername?: string;
+  /** `smtp_tls_session_cache_database`: where sessions with servers are kept: `memory:`; empty (default): nowhere. */
+  readonly sessionCacheDatabase?: string;
+  /** `smtp_tls_session_cache_timeout`: milliseconds that they are kept; 0: not at all. */
+  readonly sessionCacheTimeout?: number;
+  /** `smtp_tls_connection_reuse`: a connection waits a while for the next message to the same server. */
+  readonly connectionReuse?: boolean;
   /** `smtp_tls_policy_maps`: tables, `type:name` each, with level and attributes of single destinations. */
   readonly policyMaps?: readonly string[];
   /** `smtp_tls_per_site`: tables of the form that came before those. */

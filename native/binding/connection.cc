@@ -340,6 +340,8 @@ Connection::~Connection()
     drop_descriptor();
     glue_conn_free(conn_);
     glue_notices_free(notices_);
+    drop(snapshot_);
+    drop(pending_);
     if (member_) {
         environment_->remove(this);
     }

@@ -124,9 +124,7 @@ void Connection::flush_pending()
 
 void Connection::drop_pending()
 {
-    if (pending_ != nullptr) {
-        napi_delete_reference(environment_->env(), std::exchange(pending_, nullptr));
-    }
+    drop(pending_);
 }
 
 napi_value Connection::end(Napi::Env env, const Napi::CallbackInfo &)

@@ -13,6 +13,7 @@
 
 #include <initializer_list>
 #include <memory>
+#include <utility>
 
 #include <napi.h>
 
@@ -87,6 +88,14 @@ template <typename T> class ObjectWrap {
         if (held_) {
             held_ = false;
             napi_reference_unref(env_, reference_, nullptr);
+        }
+    }
+
+    /* Lets go of a value that was referred to; from the destructor, too. */
+    void drop(napi_ref &reference)
+    {
+        if (reference != nullptr) {
+            napi_delete_reference(env_, std::exchange(reference, nullptr));
         }
     }
 

@@ -18,6 +18,7 @@ import {
   SETTLE_MS,
 } from './rounds.mjs';
 import { withServer } from './servers.mjs';
+import { measureDestinations } from './destinations-figure.mjs';
 import { measureSni } from './sni-figure.mjs';
 import { measureBulk, measureDeliveries, measureSessions } from './smtp-figures.mjs';
 
@@ -242,5 +243,9 @@ export const FIGURES = {
   dane: {
     about: 'client CPU per delivery at level dane against one at level encrypt, DNS at hand',
     measure: measureDane,
+  },
+  destinations: {
+    about: 'peak memory of a client with messages for thousands of destinations at once',
+    measure: measureDestinations,
   },
 };

@@ -107,6 +107,10 @@ const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
   tlsrptEnable: true,
   tlsrptSocketName: true,
   tlsrptSkipReusedHandshakes: true,
+  connectionCacheTimeLimit: true,
+  connectionReuseTimeLimit: true,
+  connectionReuseCountLimit: true,
+  destinationConcurrencyLimit: true,
 };
 
 const libraryFields = {
@@ -170,6 +174,9 @@ const smtpdTlsFields: Record<keyof SmtpdTlsOptions, true> = {
 const smtpTlsFields: Record<keyof SmtpTlsOptions, true> = {
   ...libraryFields,
   ...roleFields,
+  sessionCacheDatabase: true,
+  connectionReuse: true,
+  sessionCacheTimeout: true,
   scertVerifydepth: true,
   servername: true,
   policyMaps: true,
@@ -324,11 +331,11 @@ test('a default that is another parameter follows what was given, whatever its t
 });
 
 test('an option that nothing acts upon is refused, not passed over', () => {
-  expect(() => checkOptions({ tls: { sessionCacheDatabase: 'x' } }, 'smtp')).toThrow(
+  expect(() => checkOptions({ tls: { sessionCacheDatabase: 'x' } }, 'smtpd')).toThrow(
     expect.objectContaining({
       code: 'UNKNOWN_OPTION',
       message:
-        'option "tls.sessionCacheDatabase" (smtp_tls_session_cache_database) is known but has no effect in this version; leave it out',
+        'option "tls.sessionCacheDatabase" (smtpd_tls_session_cache_database) is known but has no effect in this version; leave it out',
     }),
   );
 });

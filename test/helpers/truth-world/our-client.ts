@@ -49,7 +49,7 @@ export class OurClient {
 
   close(): void {
     for (const smtp of this.#smtps.values()) {
-      smtp.close();
+      void smtp.close();
     }
   }
 
