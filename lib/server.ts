@@ -24,6 +24,7 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { SessionList } from './smtpd/session-list.js';
 import { SniKeeper } from './sni/keeper.js';
 import { type SniOptions, sniOptionNames } from './sni/options.js';
 import { ChainKeeper } from './tls/chain-keeper.js';
@@ -69,7 +70,7 @@ export class Smtpd {
   readonly #logger: Required<Logger>;
   readonly #keyLogFile: string | undefined;
   readonly #listeners = new Set<Listener>();
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new SessionList<Session>();
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;
