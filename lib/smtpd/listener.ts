@@ -122,9 +122,9 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   onAccept(connection: NativeConnection): void {
-    this.#watchLoad();
+    this.#watchLoad('taken');
     const session = new Session(this.#service, connection, (ended) => {
-      this.#watchLoad();
+      this.#watchLoad('left');
       this.#events.ended(ended);
     });
     this.#events.opened(session);
@@ -157,7 +157,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   onTurnedAway(count: number): void {
-    this.#watchLoad();
+    this.#watchLoad('taken');
     const whom = count === 1 ? 'a client was' : `${count} clients were`;
     this.#service.logger.warn(`${this.#place}: all connections in use: ${whom} turned away`);
   }
@@ -183,7 +183,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
     }
     logger.info(`NOQUEUE: lost connection after CONNECT from ${namaddr}`);
     logger.info(`disconnect from ${namaddr} commands=0/0`);
-    this.#watchLoad();
+    this.#watchLoad('left');
   }
 
   onAcceptError(error: TlsError): void {
@@ -194,13 +194,17 @@ export class Listener implements ListenerOwner, SmtpdListener {
     return `${this.address}:${this.port}`;
   }
 
-  #watchLoad(): void {
+  /** Stress begins as connections are taken, and ends as they are left: half of the times there is nothing to look at. */
+  #watchLoad(change: 'taken' | 'left'): void {
     const service = this.#service;
+    if (service.stress !== (change === 'left')) {
+      return;
+    }
     const { taken } = this.#native;
-    if (!service.stress && taken >= this.#high) {
+    if (change === 'taken' && taken >= this.#high) {
       this.#setStress(true);
       service.logger.warn(`${this.#place}: under stress: ${taken} connections`);
-    } else if (service.stress && taken < this.#low) {
+    } else if (change === 'left' && taken < this.#low) {
       this.#setStress(false);
       service.logger.info(`${this.#place}: no more stress: ${taken} connections`);
     }

@@ -118,7 +118,7 @@ export class Service {
 
   /** A TLS context with these chains, for {@link context}. @throws TlsError as {@link createServerContext} */
   makeContext(chains: NativeChains | null): NativeContext {
-    return createServerContext(this.options.tls, {
+    const context = createServerContext(this.options.tls, {
       service: this.name,
       wrappermode: this.mode.wrappermode,
       chains,
@@ -126,6 +126,8 @@ export class Service {
       sni: this.sni,
       keyLogFile: this.#keyLogFile,
     });
+    context.prepare(this.tlsProps);
+    return context;
   }
 
   get stress(): boolean {
@@ -135,6 +137,7 @@ export class Service {
   set stress(stress: boolean) {
     this.options = stress ? this.#stressed : this.#calm;
     this.tlsProps = handshakeLimits(this.options, this.logFlags);
+    this.context?.prepare(this.tlsProps);
     this.greeting = greeting(this.options);
   }
 
