@@ -259,6 +259,8 @@ export interface NativeTicketRing {
 
 export interface NativeContext {
   readonly nativeContext: true;
+  /** How `startTls(context, null)` starts TLS: for a server, which does it the same way each time. */
+  prepare(props: StartTlsProps): void;
 }
 
 /** How a client authenticates a server; `lib/tls/peer-auth.ts` makes it from a level. */
@@ -318,8 +320,8 @@ export interface NativeConnection {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  /** False once closed. */
-  readonly open: boolean;
+  /** False once closed; native code's to change. */
+  open: boolean;
   readStart(): void;
   readStop(): void;
   /** A string leaves as UTF-8. True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain` follows; no second write before it. */
@@ -330,9 +332,9 @@ export interface NativeConnection {
   finish(): void;
   /** Closes at once; no callback follows. Idempotent. */
   destroy(): void;
-  /** Changes to TLS; nothing is read or written until `onHandshake`. */
-  startTls(context: NativeContext, props: StartTlsProps): void;
-  /** The snapshot after a handshake, frozen, always the same object; null in plaintext. */
+  /** Changes to TLS; nothing is read or written until `onHandshake`. Null: as the context was prepared for. */
+  startTls(context: NativeContext, props: StartTlsProps | null): void;
+  /** The snapshot after a handshake, frozen; one object may serve several connections. Null in plaintext and once closed. */
   snapshot(): object | null;
   /** Notices of a handshake, successful or not, once; null: none. */
   takeNotices(): readonly NativeNotice[] | null;

@@ -22,6 +22,7 @@ import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { Session } from './smtpd/session.js';
+import { SessionList } from './smtpd/session-list.js';
 import { SmtpdTables } from './smtpd/tables.js';
 import { noTickets, SmtpdTickets, type TicketOptions, ticketOptionNames } from './smtpd/tickets.js';
 import { SniKeeper } from './sni/keeper.js';
@@ -71,7 +72,7 @@ export class Smtpd {
   readonly #logger: Required<Logger>;
   readonly #keyLogFile: string | undefined;
   readonly #listeners = new Set<Listener>();
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new SessionList<Session>();
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;

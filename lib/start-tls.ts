@@ -43,7 +43,7 @@ export function changeToTls(
   role: Role,
   holder: PlaintextHolder,
   context: NativeContext,
-  props: StartTlsProps,
+  props: StartTlsProps | null,
 ): void {
   refuseLeftover(role, holder);
   connection.startTls(context, props);

@@ -58,6 +58,12 @@ static void drop_tls(glue_conn *conn)
     conn->question = 0;
 }
 
+void glue_conn_close(glue_conn *conn)
+{
+    close(conn->fd);
+    conn->fd = -1;
+}
+
 void glue_conn_free(glue_conn *conn)
 {
     if (conn == NULL) {
@@ -68,7 +74,9 @@ void glue_conn_free(glue_conn *conn)
         SSL_set_shutdown(conn->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     }
     drop_tls(conn);
-    close(conn->fd);
+    if (conn->fd >= 0) {
+        close(conn->fd);
+    }
     ERR_clear_error();
     OPENSSL_free(conn);
 }
@@ -224,6 +232,14 @@ static glue_status end_of_stream(glue_conn *conn)
         (void)shutdown(conn->fd, SHUT_WR);
     }
     return GLUE_OK;
+}
+
+void glue_conn_close_notify(glue_conn *conn)
+{
+    if (conn->mode == GLUE_MODE_TLS) {
+        ERR_clear_error();
+        (void)SSL_shutdown(conn->ssl);
+    }
 }
 
 glue_status glue_conn_shutdown(glue_conn *conn, bool wait, glue_error *err)

@@ -339,6 +339,12 @@ glue_conn *glue_conn_new(int fd, glue_error *err);
  */
 void glue_conn_free(glue_conn *conn);
 
+/*
+ * The first half of it: closes, so that the peer knows. The rest may follow on another thread; till
+ * then nothing else may be called.
+ */
+void glue_conn_close(glue_conn *conn);
+
 int glue_conn_fd(const glue_conn *conn);
 
 /* One read: GLUE_OK with *n > 0, WANT_*, CLOSED at the end of the peer's data, or ERROR. */
@@ -360,6 +366,10 @@ glue_status glue_conn_start_tls(glue_conn *conn, glue_context *context, const gl
 
 /* One step of the handshake: OK once done, WANT_READ, WANT_WRITE, WANT_APP or ERROR. */
 glue_status glue_conn_handshake(glue_conn *conn, glue_error *err);
+
+/* The close-notify alone, for whoever closes at once; nothing in plaintext. What does not fit into
+ * the socket is lost. */
+void glue_conn_close_notify(glue_conn *conn);
 
 /*
  * Ends our side: TLS close-notify, else the end of the stream (FIN). OK when sent; with `wait`

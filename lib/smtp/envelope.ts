@@ -40,15 +40,19 @@ export type Extension = 'SMTPUTF8' | 'DSN' | 'AUTH' | 'REQUIRETLS';
 
 type Offered = ReadonlySet<Extension>;
 
-const plainSender = {
-  size: null,
-  body: null,
-  smtputf8: false,
-  requiretls: false,
-  ret: null,
-  envid: null,
-  auth: null,
-} as const satisfies Omit<Sender, 'address'>;
+/** Written out: copying a template costs more than reading the rest of the command. */
+function plainSender(address: string): Mutable<Sender> {
+  return {
+    address,
+    size: null,
+    body: null,
+    smtputf8: false,
+    requiretls: false,
+    ret: null,
+    envid: null,
+    auth: null,
+  };
+}
 
 const noNotify: readonly Notify[] = [];
 
@@ -68,7 +72,7 @@ export function parseMail(argument: string, offered: Offered, strict = false): S
   if (path.address === null) {
     return badSender;
   }
-  const sender: Mutable<Sender> = { ...plainSender, address: path.address };
+  const sender = plainSender(path.address);
   if (path.parameters !== '') {
     const problem = apply(path.parameters, sender, offered, mailParameters);
     if (problem !== null) {

@@ -63,7 +63,7 @@ export class Wire {
   }
 
   /** Begins the handshake; what was read and not used is dealt with. @throws as {@link changeToTls} */
-  startTls(role: Role, context: NativeContext, props: StartTlsProps): void {
+  startTls(role: Role, context: NativeContext, props: StartTlsProps | null): void {
     this.#reading = false; // native code reads nothing until it is asked again
     changeToTls(this.connection, role, this.input, context, props);
   }

@@ -9,10 +9,11 @@ import { type Verb, verbs } from '../smtp/command.js';
 const unknownSlot = verbs.length;
 const slots: ReadonlyMap<Verb, number> = new Map(verbs.map((verb, slot) => [verb, slot]));
 const names: readonly string[] = [...verbs.map((verb) => verb.toLowerCase()), 'unknown'];
+const none: readonly number[] = names.map(() => 0);
 
 export class CommandCount {
-  readonly #accepted: number[] = names.map(() => 0);
-  readonly #total: number[] = names.map(() => 0);
+  readonly #accepted: number[] = none.slice();
+  readonly #total: number[] = none.slice();
 
   /** Counts one command; null is an unknown one. */
   add(verb: Verb | null, accepted: boolean): void {
@@ -24,20 +25,23 @@ export class CommandCount {
   }
 
   toString(): string {
-    const parts = names
-      .map((name, slot) => part(name, this.#accepted[slot] ?? 0, this.#total[slot] ?? 0))
-      .filter((text) => text !== '');
-    return [...parts, part('commands', sum(this.#accepted), sum(this.#total))].join(' ').trimEnd();
+    let text = '';
+    for (const [slot, name] of names.entries()) {
+      const total = this.#total[slot] ?? 0;
+      text += total > 0 ? `${part(name, this.#accepted[slot] ?? 0, total)} ` : '';
+    }
+    return text + part('commands', sum(this.#accepted), sum(this.#total));
   }
 }
 
 function part(name: string, accepted: number, total: number): string {
-  if (total === 0) {
-    return name === 'commands' ? 'commands=0/0' : '';
-  }
-  return accepted === total ? `${name}=${total}` : `${name}=${accepted}/${total}`;
+  return accepted === total && total > 0 ? `${name}=${total}` : `${name}=${accepted}/${total}`;
 }
 
 function sum(counts: readonly number[]): number {
-  return counts.reduce((all, count) => all + count, 0);
+  let all = 0;
+  for (const count of counts) {
+    all += count;
+  }
+  return all;
 }

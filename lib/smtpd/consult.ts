@@ -17,7 +17,14 @@ export function consult(call: () => Answer, done: Done, failed: Failed): string 
   try {
     const answer = call();
     if (isPromise(answer)) {
-      return answer.then((value) => done(checked(value))).catch(failed);
+      const settle = (value: Reply | undefined | void): string => {
+        try {
+          return done(checked(value));
+        } catch (error) {
+          return failed(error);
+        }
+      };
+      return answer.then(settle, failed);
     }
     return done(checked(answer));
   } catch (error) {

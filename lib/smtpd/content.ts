@@ -9,6 +9,7 @@ import { DataDecoder } from '../smtp/data-decoder.js';
 import type { LineReader } from '../smtp/line-reader.js';
 import { OutputBuffer } from '../smtp/output-buffer.js';
 import { formatReply } from '../smtp/reply.js';
+import type { BareNewlines } from './bare-newlines.js';
 import { consult } from './consult.js';
 import type { SmtpdSession } from './handlers.js';
 import { IncomingMessage } from './incoming-message.js';
@@ -20,8 +21,7 @@ export interface ContentProps {
   readonly service: Service;
   readonly client: SmtpdSession;
   readonly framing: 'dots' | 'chunks';
-  /** A bare LF was seen; true: the message is not to be had. */
-  readonly refusesBareLf: () => boolean;
+  readonly bareNewlines: BareNewlines;
   /** Logs a failure of the callback. */
   readonly failed: (error: unknown) => void;
   /** Something has changed: `full`, or `reply`. */
@@ -133,7 +133,7 @@ export class Content {
 
   #pass(out: OutputBuffer | null): void {
     const decoder = this.#decoder;
-    if (decoder.sawBareLf && this.#props.refusesBareLf()) {
+    if (decoder.sawBareLf && this.#props.bareNewlines.refused()) {
       this.bareLfRefused = true;
       return;
     }

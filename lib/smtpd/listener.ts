@@ -135,9 +135,9 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   onAccept(connection: NativeConnection): void {
-    this.#watchLoad();
+    this.#watchLoad('taken');
     const session = new Session(this.#service, connection, (ended) => {
-      this.#watchLoad();
+      this.#watchLoad('left');
       this.#events.ended(ended);
     });
     this.#events.opened(session);
@@ -167,12 +167,12 @@ export class Listener implements ListenerOwner, SmtpdListener {
       );
       return false;
     }
-    this.#watchLoad(1); // its handshake already has the time limits of a listener that is full
+    this.#watchLoad('taken', 1); // its handshake already has the time limits of a listener that is full
     return tickets.exceptions.has(client) ? 'without-tickets' : true;
   }
 
   onTurnedAway(count: number): void {
-    this.#watchLoad();
+    this.#watchLoad('taken');
     const whom = count === 1 ? 'a client was' : `${count} clients were`;
     this.#service.logger.warn(`${this.#place}: all connections in use: ${whom} turned away`);
   }
@@ -194,7 +194,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
       const chosen = service.logFlagsOf('unknown', client);
       chosen.then((flags) => this.#logFailed(failed, flags.trace ? trace : null));
     }
-    this.#watchLoad();
+    this.#watchLoad('left');
   }
 
   #logFailed({ error, client, notices, count }: FailedHandshake, trace: string | null): void {
@@ -219,14 +219,21 @@ export class Listener implements ListenerOwner, SmtpdListener {
     return `${this.address}:${this.port}`;
   }
 
-  /** @param coming connections that are about to be taken */
-  #watchLoad(coming = 0): void {
+  /**
+   * Stress begins as connections are taken, and ends as they are left: half of the times there is nothing to look at.
+   *
+   * @param coming connections that are about to be taken
+   */
+  #watchLoad(change: 'taken' | 'left', coming = 0): void {
     const service = this.#service;
+    if (service.stress !== (change === 'left')) {
+      return;
+    }
     const taken = this.#native.taken + coming;
-    if (!service.stress && taken >= this.#high) {
+    if (change === 'taken' && taken >= this.#high) {
       this.#setStress(true);
       service.logger.warn(`${this.#place}: under stress: ${taken} connections`);
-    } else if (service.stress && taken < this.#low) {
+    } else if (change === 'left' && taken < this.#low) {
       this.#setStress(false);
       service.logger.info(`${this.#place}: no more stress: ${taken} connections`);
     }

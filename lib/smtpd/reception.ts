@@ -136,12 +136,8 @@ export class Reception {
   }
 
   #open(framing: 'dots' | 'chunks'): void {
-    const { mail: _, bareNewlines, ...props } = this.#props;
-    this.#content = new Content({
-      ...props,
-      framing,
-      refusesBareLf: () => bareNewlines.refused(),
-    });
+    const { service, client, bareNewlines, failed, wake } = this.#props;
+    this.#content = new Content({ service, client, bareNewlines, failed, wake, framing });
     this.#content.begin();
   }
 

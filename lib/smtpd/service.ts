@@ -128,7 +128,7 @@ export class Service {
 
   /** A TLS context with these chains, for {@link context}. @throws TlsError as {@link createServerContext} */
   makeContext(chains: NativeChains | null): NativeContext {
-    return createServerContext(this.options.tls, {
+    const context = createServerContext(this.options.tls, {
       service: this.name,
       wrappermode: this.mode.wrappermode,
       chains,
@@ -137,15 +137,17 @@ export class Service {
       tickets: this.tickets.keys,
       keyLogFile: this.#keyLogFile,
     });
+    context.prepare(this.tlsProps);
+    return context;
   }
 
-  /** What `startTls` wants for a client with such a loglevel. */
-  tlsPropsFor(address: string, { trace, cache }: LogFlags): StartTlsProps {
+  /** What `startTls` wants for a client with such a loglevel; null: what the context is prepared for. */
+  tlsPropsFor(address: string, { trace, cache }: LogFlags): StartTlsProps | null {
     const { logFlags, tlsProps } = this;
     const excepted = this.tickets.exceptions.has(address);
     const usual = trace === logFlags.trace && cache === logFlags.cache;
     if (usual && !excepted) {
-      return tlsProps;
+      return null;
     }
     return {
       ...tlsProps,
@@ -173,6 +175,7 @@ export class Service {
   set stress(stress: boolean) {
     this.options = stress ? this.#stressed : this.#calm;
     this.tlsProps = this.#sessionProps(this.options);
+    this.context?.prepare(this.tlsProps);
     this.greeting = greeting(this.options);
   }
 

@@ -10,12 +10,14 @@ import type { NativeConnection } from '../native.js';
 import { Wire } from '../smtp/wire.js';
 import { Exchange } from './exchange.js';
 import type { Service } from './service.js';
+import type { Listed } from './session-list.js';
 import * as texts from './texts.js';
 
 /** Milliseconds that a client has for its end of the connection after our last word, whatever it still says. */
 const lingerTime = 2000;
 
-export class Session implements ConnectionOwner {
+export class Session implements ConnectionOwner, Listed {
+  place = -1;
   readonly #service: Service;
   readonly #wire: Wire;
   readonly #exchange: Exchange;

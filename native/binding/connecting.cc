@@ -12,11 +12,13 @@
 
 namespace mxtls {
 
-Napi::Object Connection::open(Environment *environment, glue_conn *conn, Seat seat)
+Napi::Object Connection::open(Environment *environment, glue_conn *conn, Seat seat,
+                              uint64_t handshake_id)
 {
     auto made = std::make_unique<Connection>(environment);
     Connection *self = made.get();
     self->conn_ = conn;
+    self->handshake_id_ = handshake_id;
     self->seat_ = std::move(seat);
     Napi::Object object =
         wrap(environment, environment->get_class(Class::connection), std::move(made));

@@ -266,6 +266,9 @@ bool Connection::require(State state, const char *what)
 /* `open` of the JavaScript object: read often, changed once, and so no getter. */
 void Connection::set_closed()
 {
+    if (state_ == State::closed) {
+        return;
+    }
     state_ = State::closed;
     Napi::Env env = environment_->env();
     napi_set_named_property(env, object(), "open", Napi::Boolean::New(env, false));
@@ -280,7 +283,9 @@ void Connection::close_fd()
     drop_descriptor();
     environment_->poller()->remove(this);
     keep_trace();
-    glue_conn_free(std::exchange(conn_, nullptr));
+    if (conn_ != nullptr) {
+        environment_->discard(handshake_id_, std::exchange(conn_, nullptr));
+    }
 }
 
 /* Inside a method: the callback follows with the next turn. */
@@ -340,7 +345,6 @@ Connection::~Connection()
     drop_descriptor();
     glue_conn_free(conn_);
     glue_notices_free(notices_);
-    drop(snapshot_);
     drop(pending_);
     if (member_) {
         environment_->remove(this);

@@ -34,7 +34,8 @@ class Connection final : public ObjectWrap<Connection>,
     static Napi::Function define_class(Napi::Env env);
     /* An open connection; takes `conn` over, and keeps `seat` until that is closed. Empty when
      * JavaScript cannot run any more. */
-    static Napi::Object open(Environment *environment, glue_conn *conn, Seat seat = {});
+    static Napi::Object open(Environment *environment, glue_conn *conn, Seat seat = {},
+                             uint64_t handshake_id = 0);
     static Napi::Value connect(Environment *environment, Napi::Value props);
     static Napi::Value adopt(Environment *environment, Napi::Value fd);
 
@@ -125,10 +126,9 @@ class Connection final : public ObjectWrap<Connection>,
     bool close_due_ = false;
     bool takes_descriptors_ = false; /* plaintext reads look for them */
     int descriptor_ = -1;            /* owned: came with what was read, and is not taken yet */
-    uint64_t handshake_id_ = 0;
+    uint64_t handshake_id_ = 0;      /* of the last one; 0: none yet */
     napi_ref pending_ = nullptr; /* the array being written */
     size_t pending_offset_ = 0;
-    napi_ref snapshot_ = nullptr;
     std::string trace_; /* what is left of a connection that is gone */
     std::unique_ptr<glue_error> close_error_;
     glue_notice *notices_ = nullptr; /* owned; of a failed handshake */

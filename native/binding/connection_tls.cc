@@ -46,7 +46,6 @@ napi_value Connection::start_tls(Napi::Env env, const Napi::CallbackInfo &info)
 
 void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
 {
-    handshake_id_ = 0;
     if (state_ == State::closed) { /* destroyed meanwhile */
         handshake.reset();
         leave();
@@ -89,18 +88,11 @@ napi_value Connection::take_trace(Napi::Env env, const Napi::CallbackInfo &)
 
 napi_value Connection::snapshot(Napi::Env env, const Napi::CallbackInfo &)
 {
-    napi_value known = nullptr;
-    if (snapshot_ != nullptr) {
-        napi_get_reference_value(env, snapshot_, &known);
-        return known;
-    }
     glue_snapshot snapshot;
     if (conn_ == nullptr || !glue_conn_snapshot(conn_, &snapshot)) {
         return env.Null();
     }
-    Napi::Object object = snapshot_to_object(env, snapshot);
-    napi_create_reference(env, object, 1, &snapshot_);
-    return object;
+    return environment_->snapshots()->object_of(env, snapshot);
 }
 
 napi_value Connection::take_notices(Napi::Env env, const Napi::CallbackInfo &)

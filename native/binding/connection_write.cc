@@ -157,12 +157,14 @@ void Connection::part()
 /* The close-notify that does not fit into the socket any more is not worth waiting for. */
 void Connection::send_farewell()
 {
-    glue_error err;
-    glue_conn_shutdown(conn_, false, &err);
     ended_ = true;
     if (peer_ended_ || !waits_for_peer_) {
+        glue_conn_close_notify(conn_);
         close_later(nullptr);
+        return;
     }
+    glue_error err;
+    glue_conn_shutdown(conn_, false, &err);
 }
 
 } // namespace mxtls

@@ -230,7 +230,7 @@ Context::~Context()
 
 Napi::Function Context::define_class(Napi::Env env)
 {
-    return define(env, "NativeContext", {});
+    return define(env, "NativeContext", {method_of<&Context::prepare>("prepare")});
 }
 
 Napi::Value Context::create(Environment *environment, Napi::Value value)
@@ -300,7 +300,22 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     return wrap(environment, environment->get_class(Class::context), std::move(made));
 }
 
+napi_value Context::prepare(Napi::Env env, const Napi::CallbackInfo &info)
+{
+    std::shared_ptr<const TlsStart> start = read_start(environment_, info[0]);
+    if (start != nullptr) {
+        prepared_ = std::move(start);
+    }
+    return env.Undefined();
+}
+
 std::shared_ptr<const TlsStart> Context::start(Environment *environment, Napi::Value value) const
+{
+    return value.IsNull() && prepared_ != nullptr ? prepared_ : read_start(environment, value);
+}
+
+std::shared_ptr<const TlsStart> Context::read_start(Environment *environment,
+                                                    Napi::Value value) const
 {
     Fields fields(environment, value, "TLS properties");
     auto start = std::make_shared<TlsStart>(context_, id_);

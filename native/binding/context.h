@@ -64,7 +64,10 @@ class Context final : public ObjectWrap<Context> {
     /* createContext() of lib/native.ts. */
     static Napi::Value create(Environment *environment, Napi::Value props);
 
-    /* How to start TLS with this context; nullptr and an exception when `props` is not right. */
+    /*
+     * How to start TLS with this context; null: as prepare() was told. nullptr and an exception
+     * when `props` is not right.
+     */
     std::shared_ptr<const TlsStart> start(Environment *environment, Napi::Value props) const;
     void abandon() { environment_ = nullptr; }
 
@@ -84,8 +87,12 @@ class Context final : public ObjectWrap<Context> {
 
   private:
     friend class ObjectWrap<Context>;
+    std::shared_ptr<const TlsStart> read_start(Environment *environment, Napi::Value props) const;
+    napi_value prepare(Napi::Env env, const Napi::CallbackInfo &info);
+
     Environment *environment_;
     glue_context *context_;
+    std::shared_ptr<const TlsStart> prepared_;
     bool server_ = true;
     unsigned handshakes_ = 0;
     uint64_t id_;

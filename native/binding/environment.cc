@@ -96,6 +96,7 @@ void Environment::tear_down()
         entry.second->abandon();
     }
     contexts_.clear();
+    hand_over_discarded();
     inline_loop_.drop(&mailbox_);
     process_leave_pool(std::exchange(pool_, nullptr), &mailbox_);
     mailbox_.collect(&done_, &questions_);
@@ -112,6 +113,7 @@ void Environment::tear_down()
         constructor.SuppressDestruct();
     }
     slab_reference_.SuppressDestruct();
+    snapshots_.abandon();
     auto closed = [this] {
         if (--handles_left_ == 0) {
             napi_async_cleanup_hook_handle hook = cleanup_;
@@ -211,6 +213,7 @@ void Environment::turn()
     close_callback_scope();
     napi_close_handle_scope(env_, handles);
     in_turn_ = false;
+    hand_over_discarded();
     if (!gone_) {
         schedule();
     }
@@ -423,6 +426,28 @@ bool Environment::submit(std::unique_ptr<Handshake> handshake, uint64_t *id, glu
     inline_loop_.start(raw);
     schedule();
     return true;
+}
+
+void Environment::discard(uint64_t id, glue_conn *conn)
+{
+    if (pool_ == nullptr || id == 0) {
+        glue_conn_free(conn);
+        return;
+    }
+    glue_conn_close(conn);
+    discarded_.push_back({id, conn});
+    if (!in_turn_) {
+        hand_over_discarded();
+    }
+}
+
+/* All of a turn at once: the thread is woken once. */
+void Environment::hand_over_discarded()
+{
+    if (!discarded_.empty()) {
+        pool_->discard(discarded_);
+        discarded_.clear();
+    }
 }
 
 void Environment::cancel(uint64_t id)

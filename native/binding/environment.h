@@ -23,6 +23,7 @@
 #include "../openssl_glue.h"
 #include "handshake_pool.h"
 #include "poller.h"
+#include "snapshots.h"
 #include "uv_handle.h"
 
 namespace mxtls {
@@ -77,6 +78,7 @@ class Environment {
     Napi::Env env() const { return env_; }
     Poller *poller() { return &poller_; }
     Mailbox *mailbox() { return &mailbox_; }
+    Snapshots *snapshots() { return &snapshots_; }
 
     /* ---- callbacks and errors */
 
@@ -114,6 +116,9 @@ class Environment {
     /* ---- handshakes: on the process's pool, or on the main loop */
 
     bool submit(std::unique_ptr<Handshake> handshake, uint64_t *id, glue_error *err);
+    /* Closes a connection and frees it, on the thread that made its handshake; 0: there was none.
+     */
+    void discard(uint64_t id, glue_conn *conn);
     void cancel(uint64_t id);
     void answer(uint64_t id, glue_chains *chains, bool refuse);
 
@@ -132,6 +137,7 @@ class Environment {
     void open_callback_scope();
     void close_callback_scope();
     void update_ref();
+    void hand_over_discarded();
     void tear_down();
 
     Napi::Env env_;
@@ -159,6 +165,7 @@ class Environment {
     Napi::ObjectReference resource_;
     Napi::Reference<Napi::Value> slab_reference_;
     char *slab_ = nullptr;
+    Snapshots snapshots_;
     bool building_ = false;
 
     Resource *resources_ = nullptr; /* a list; each is in it at most once */
@@ -166,6 +173,7 @@ class Environment {
     uint64_t next_context_ = 0;
     std::vector<Handshake *> done_;
     std::vector<Question> questions_;
+    std::vector<Discarded> discarded_; /* closed in this turn, not yet handed over */
 };
 
 } // namespace mxtls

@@ -296,21 +296,24 @@ void HandshakeLoop::drop(Mailbox *mailbox)
 /* One thread with its poller and loop. What others want of it goes through the inbox, in order. */
 class HandshakeThread {
   public:
+    explicit HandshakeThread(uint64_t index) : index_(index) {}
     ~HandshakeThread();
     bool open();
 
     void submit(Handshake *handshake);
+    void discard(const std::vector<Discarded> &connections);
     void cancel(uint64_t id);
     void answer(uint64_t id, glue_chains *chains, bool refuse);
     void leave(Mailbox *mailbox);
     size_t load() const { return load_.load(std::memory_order_relaxed); }
 
   private:
-    enum class Kind { start, cancel, answer, leave, stop };
+    enum class Kind { start, discard, cancel, answer, leave, stop };
     struct Message {
         Kind kind;
         uint64_t id = 0;
         Handshake *handshake = nullptr;
+        glue_conn *conn = nullptr;
         glue_chains *chains = nullptr;
         bool refuse = false;
         Mailbox *mailbox = nullptr;
@@ -322,6 +325,7 @@ class HandshakeThread {
     bool take_messages(); /* false: stop */
     bool handle(const Message &message);
 
+    const uint64_t index_; /* the low bits of its handshakes' ids */
     Poller poller_;
     HandshakeLoop loop_{&poller_};
     pthread_t thread_;
@@ -383,6 +387,26 @@ void HandshakeThread::submit(Handshake *handshake)
     Message message{Kind::start};
     message.handshake = handshake;
     send(message);
+}
+
+/* Takes those whose handshakes it has made. */
+void HandshakeThread::discard(const std::vector<Discarded> &connections)
+{
+    Message message{Kind::discard};
+    bool first = false;
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        for (const Discarded &discarded : connections) {
+            if ((discarded.id & kThreadMask) == index_) {
+                message.conn = discarded.conn;
+                first = first || inbox_.empty();
+                inbox_.push_back(message);
+            }
+        }
+    }
+    if (first) {
+        poller_.wake();
+    }
 }
 
 void HandshakeThread::cancel(uint64_t id)
@@ -455,6 +479,9 @@ bool HandshakeThread::handle(const Message &message)
     case Kind::start:
         loop_.start(message.handshake);
         return true;
+    case Kind::discard:
+        glue_conn_free(message.conn);
+        return true;
     case Kind::cancel:
         loop_.cancel(message.id);
         return true;
@@ -483,7 +510,7 @@ bool HandshakePool::open(unsigned threads)
 {
     threads = std::min<unsigned>(threads, kThreadMask);
     for (unsigned i = 0; i < threads; i++) {
-        auto thread = std::make_unique<HandshakeThread>();
+        auto thread = std::make_unique<HandshakeThread>(i);
         if (!thread->open()) {
             threads_.clear();
             return false;
@@ -511,6 +538,13 @@ HandshakeThread *HandshakePool::thread_of(uint64_t id)
 {
     size_t index = static_cast<size_t>(id & kThreadMask);
     return index < threads_.size() ? threads_[index].get() : nullptr;
+}
+
+void HandshakePool::discard(const std::vector<Discarded> &connections)
+{
+    for (auto &thread : threads_) {
+        thread->discard(connections);
+    }
 }
 
 void HandshakePool::cancel(uint64_t id)

@@ -167,6 +167,12 @@ class HandshakeLoop {
 
 class HandshakeThread;
 
+/* A connection that glue_conn_close() has closed, and its handshake. */
+struct Discarded {
+    uint64_t id;
+    glue_conn *conn;
+};
+
 class HandshakePool {
   public:
     HandshakePool();
@@ -177,8 +183,13 @@ class HandshakePool {
     /* Starts the threads; false when the system gives none. */
     bool open(unsigned threads);
 
-    /* All four from any thread. The handshake comes back through its mailbox, always. */
+    /* All five from any thread. The handshake comes back through its mailbox, always. */
     uint64_t submit(Handshake *handshake); /* its id */
+    /*
+     * Frees connections that are closed. malloc() is fast for a thread that frees what it has
+     * allocated itself, and most of what a connection has comes from its handshake.
+     */
+    void discard(const std::vector<Discarded> &connections);
     void cancel(uint64_t id);
     void answer(uint64_t id, glue_chains *chains, bool refuse);
     /* Returns once no thread holds a handshake of this mailbox. */

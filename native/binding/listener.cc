@@ -261,7 +261,8 @@ void Listener::handshake_done(std::unique_ptr<Handshake> handshake)
     Napi::Env env = environment_->env();
     Napi::HandleScope scope(env);
     if (handshake->error == nullptr) {
-        Napi::Object connection = Connection::open(environment_, handshake->take(), Seat(seats_));
+        Napi::Object connection =
+            Connection::open(environment_, handshake->take(), Seat(seats_), handshake->id);
         if (!connection.IsEmpty()) {
             environment_->call(Callback::on_accept, {object(), connection});
         }

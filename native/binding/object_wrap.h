@@ -99,15 +99,23 @@ template <typename T> class ObjectWrap {
         }
     }
 
+    /* node gives methods a v8::Signature, so that V8 has looked at the receiver already. */
     template <Method method> static napi_value call(napi_env raw_env, napi_callback_info raw)
     {
         Napi::CallbackInfo info(raw_env, raw);
-        T *self = from(info.This());
-        if (self == nullptr) {
-            Napi::TypeError::New(raw_env, "Illegal invocation").ThrowAsJavaScriptException();
-            return nullptr;
+        void *self = nullptr;
+        if (napi_unwrap(raw_env, info.This(), &self) != napi_ok) {
+            return illegal(raw_env);
         }
-        return (self->*method)(raw_env, info);
+        return (static_cast<T *>(self)->*method)(raw_env, info);
+    }
+
+    /* A getter has none (node 20 to 24). */
+    template <Method method> static napi_value get(napi_env raw_env, napi_callback_info raw)
+    {
+        Napi::CallbackInfo info(raw_env, raw);
+        T *self = from(info.This());
+        return self == nullptr ? illegal(raw_env) : (self->*method)(raw_env, info);
     }
 
     template <Method method> static napi_property_descriptor method_of(const char *name)
@@ -118,7 +126,7 @@ template <typename T> class ObjectWrap {
 
     template <Method method> static napi_property_descriptor getter_of(const char *name)
     {
-        return {name, nullptr, nullptr, &call<method>, nullptr, nullptr, napi_default, nullptr};
+        return {name, nullptr, nullptr, &get<method>, nullptr, nullptr, napi_default, nullptr};
     }
 
     /* A primitive that all objects begin with. */
@@ -137,6 +145,12 @@ template <typename T> class ObjectWrap {
     }
 
   private:
+    static napi_value illegal(napi_env env)
+    {
+        Napi::TypeError::New(env, "Illegal invocation").ThrowAsJavaScriptException();
+        return nullptr;
+    }
+
     static void account(napi_env env, int64_t bytes)
     {
         int64_t total;

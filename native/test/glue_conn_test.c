@@ -175,6 +175,21 @@ static void close_notify_is_closed_and_writing_goes_on(void)
     world_close(&w);
 }
 
+static void a_close_notify_and_a_close_are_an_end(void)
+{
+    world w;
+    NEED(world_open(&w));
+    NEED(world_tls(&w));
+    EXPECT(testlib_pair_talk(&w.pair, "x"));
+    char buf[16];
+    size_t n;
+    glue_error err;
+    glue_conn_close_notify(w.pair.client.conn);
+    glue_conn_close(w.pair.client.conn);
+    EXPECT_INT(glue_conn_read(w.pair.server.conn, buf, sizeof(buf), &n, &err), GLUE_CLOSED);
+    world_close(&w);
+}
+
 static void a_waiting_shutdown_waits_for_the_peer(void)
 {
     world w;
@@ -473,6 +488,7 @@ static const test_case cases[] = {
     {"TLS passes data both ways", tls_passes_data_both_ways},
     {"pending tells of data that poll does not", pending_tells_of_data_that_poll_does_not},
     {"close-notify is CLOSED, and writing goes on", close_notify_is_closed_and_writing_goes_on},
+    {"a close-notify and a close are an end", a_close_notify_and_a_close_are_an_end},
     {"a waiting shutdown waits for the peer's close-notify", a_waiting_shutdown_waits_for_the_peer},
     {"an unexpected EOF is CLOSED", an_unexpected_eof_is_closed},
     {"garbage after the handshake is TLS_PROTOCOL, and the end",

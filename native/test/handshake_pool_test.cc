@@ -135,6 +135,30 @@ void both_sides_complete_on_threads()
     pool.leave(&home.mailbox);
 }
 
+/* Those of all threads in one list, some of them still on their way when the pool is left. */
+void discarded_connections_are_freed_by_the_threads()
+{
+    Contexts contexts;
+    HandshakePool pool;
+    NEED(pool.open(3));
+    Home home;
+    auto server = start_of(contexts.server, true);
+    auto client = start_of(contexts.client, false);
+    for (int i = 0; i < 20; i++) {
+        submit_pair(&pool, &home, server, client);
+    }
+    EXPECT(home.wait(40));
+    std::vector<Discarded> discarded;
+    for (const auto &handshake : home.done) {
+        glue_conn *conn = handshake->take();
+        glue_conn_close(conn);
+        discarded.push_back({handshake->id, conn});
+    }
+    pool.discard(discarded);
+    pool.discard({});
+    pool.leave(&home.mailbox);
+}
+
 void environments_share_the_pool()
 {
     Contexts contexts;
@@ -361,6 +385,8 @@ void the_loop_runs_on_the_main_poller_too()
 
 const test_case cases[] = {
     {"both sides complete on threads", both_sides_complete_on_threads},
+    {"discarded connections are freed by the threads",
+     discarded_connections_are_freed_by_the_threads},
     {"environments share the pool", environments_share_the_pool},
     {"leaving in the middle drops everything", leaving_in_the_middle_drops_everything},
     {"a silent peer times out", a_silent_peer_times_out},

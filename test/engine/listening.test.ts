@@ -214,7 +214,7 @@ test('a seat is free again when its connection is closed, by whichever side', as
 
 test('setContext wants a listener that has a context', () => {
   const { listener } = listen({});
-  expect(() => listener.setContext({ nativeContext: true }, anyPort.tls as never)).toThrow(
-    expect.objectContaining({ class: 'usage', code: 'INVALID_ARGUMENT' }),
-  );
+  expect(() =>
+    listener.setContext({ nativeContext: true, prepare: () => undefined }, anyPort.tls as never),
+  ).toThrow(expect.objectContaining({ class: 'usage', code: 'INVALID_ARGUMENT' }));
 });
