@@ -127,7 +127,7 @@ class Connection final : public ObjectWrap<Connection>,
     bool takes_descriptors_ = false; /* plaintext reads look for them */
     int descriptor_ = -1;            /* owned: came with what was read, and is not taken yet */
     uint64_t handshake_id_ = 0;      /* of the last one; 0: none yet */
-    napi_ref pending_ = nullptr; /* the array being written */
+    napi_ref pending_ = nullptr;     /* the array being written */
     size_t pending_offset_ = 0;
     std::string trace_; /* what is left of a connection that is gone */
     std::unique_ptr<glue_error> close_error_;
