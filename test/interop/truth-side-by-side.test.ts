@@ -35,7 +35,11 @@ describe.skipIf(reason !== null)('side by side with smtp(8) of Debian 13', () =>
     const postfix = await PostfixClient.start(world, rows, enableRpk);
     try {
       const { deliveries, log } = await postfix.deliver(rows, message);
-      return { theirs: deliveries, theirLog: log, ours: new OurClient(world, enableRpk) };
+      return {
+        theirs: deliveries,
+        theirLog: log,
+        ours: new OurClient(world, { tls: { enableRpk } }),
+      };
     } finally {
       await postfix.stop();
     }

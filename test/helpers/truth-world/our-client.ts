@@ -1,6 +1,6 @@
 /** Our smtp in the world of the recorded cases, with the parameters that the recording was made with. */
 import { Smtp, type SmtpOptions } from '../../../lib/client.js';
-import type { RecipientResult } from '../../../lib/delivery/report.js';
+import type { DeliveryRequest, RecipientResult } from '../../../lib/delivery/report.js';
 import { tlsSummary } from '../../../lib/log/summary.js';
 import type { ClientSecurityLevel } from '../../../lib/tls/levels.js';
 import { Lines } from '../lines.js';
@@ -14,12 +14,18 @@ export class OurClient {
   readonly #world: TruthWorld;
   readonly #smtps = new Map<string, Smtp>();
 
-  readonly #enableRpk: boolean;
+  readonly #options: SmtpOptions;
+  readonly #request: Partial<DeliveryRequest>;
 
-  /** As the recording was made, but for `enableRpk`. */
-  constructor(world: TruthWorld, enableRpk = true) {
+  /** @param options beside those of the recording @param request what all messages ask for */
+  constructor(
+    world: TruthWorld,
+    options: SmtpOptions = {},
+    request: Partial<DeliveryRequest> = {},
+  ) {
     this.#world = world;
-    this.#enableRpk = enableRpk;
+    this.#options = options;
+    this.#request = request;
   }
 
   /** One message, as if it had just come. */
@@ -33,6 +39,7 @@ export class OurClient {
       recipients: [`b@${one.domain}`.replace(/\.$/, '')],
       message,
       nexthop: this.#world.destinationOf(one),
+      ...this.#request,
     });
     const [result] = recipients;
     if (result === undefined) {
@@ -51,7 +58,11 @@ export class OurClient {
     const settings = ourOptions(this.#world, level as ClientSecurityLevel, this.lines);
     const smtp =
       this.#smtps.get(level) ??
-      new Smtp({ ...settings, tls: { ...settings.tls, enableRpk: this.#enableRpk } });
+      new Smtp({
+        ...settings,
+        ...this.#options,
+        tls: { ...settings.tls, ...this.#options.tls },
+      });
     this.#smtps.set(level, smtp);
     return smtp;
   }
@@ -72,6 +83,7 @@ function ourOptions(
     tls: {
       securityLevel,
       loglevel: 1,
+      enableRpk: true,
       chainFiles: [certificates.of('client').chainFile],
       CAfile: certificates.of('lab-root').certFile,
     },
