@@ -13,6 +13,7 @@ export class OurClient {
   readonly lines = new Lines();
   readonly #world: TruthWorld;
   readonly #smtps = new Map<string, Smtp>();
+
   readonly #options: SmtpOptions;
   readonly #request: Partial<DeliveryRequest>;
 
@@ -82,6 +83,7 @@ function ourOptions(
     tls: {
       securityLevel,
       loglevel: 1,
+      enableRpk: true,
       chainFiles: [certificates.of('client').chainFile],
       CAfile: certificates.of('lab-root').certFile,
     },
