@@ -211,3 +211,8 @@ export {
   type TlsrptSink,
   type TlsrptSubmitter,
 } from './tlsrpt/index.js';
+export type { SessionStore } from './session-cache/store.js';
+export type { TicketOptions } from './smtpd/tickets.js';
+export { type MintedKeys, TicketKeyMint, type TicketKeyMintProps } from './tlsmgr/mint.js';
+export { type SealedKey, type SealedKeyInfo, sealedKeyInfo } from './tlsmgr/sealed-key.js';
+export type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr/tlsmgr.js';
