@@ -249,3 +249,8 @@ export type {
 } from './tlsproxy/message.js';
 export { Tlsproxy, type TlsproxyOptions } from './tlsproxy/proxy.js';
 export { keepProxied, type ProxiedSession, takeProxied, tlsByProxy } from './tlsproxy/requester.js';
+export type { SessionStore } from './session-cache/store.js';
+export type { TicketOptions } from './smtpd/tickets.js';
+export { type MintedKeys, TicketKeyMint, type TicketKeyMintProps } from './tlsmgr/mint.js';
+export { type SealedKey, type SealedKeyInfo, sealedKeyInfo } from './tlsmgr/sealed-key.js';
+export type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr/tlsmgr.js';

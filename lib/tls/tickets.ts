@@ -44,8 +44,13 @@ export function ticketProps(
     tickets: wantsTickets(options) && usable,
     ticketRing: keys?.ring ?? null,
     ticketCipher: usable ? own : null,
-    // A ticket is good for one period of its key and for the one in which the key is the former one.
-    sessionTimeout: Math.min(2 * Math.ceil(sessionCacheTimeout / 1000), 0x7fffffff),
+    sessionTimeout: sessionSeconds(sessionCacheTimeout),
     sessionIds: alwaysIssueSessionIds,
   };
+}
+
+/** Seconds since its full handshake that a session may be resumed: twice the time-out, which Postfix raises to two minutes. */
+function sessionSeconds(sessionCacheTimeout: number): number {
+  const seconds = Math.ceil(sessionCacheTimeout / 1000);
+  return seconds === 0 ? 0 : 2 * Math.max(seconds, 120);
 }

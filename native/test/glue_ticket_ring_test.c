@@ -210,6 +210,29 @@ static void the_last_opener_takes_the_keys_with_it(void)
     glue_ticket_ring_free(ring);
 }
 
+/* A worker that ends says nothing, and a context goes on. */
+static void an_opener_that_is_collected_leaves_the_keys(void)
+{
+    glue_ticket_ring *ring = testlib_ring("ring", "secret");
+    glue_ticket_ring *context = glue_ticket_ring_up_ref(ring);
+    const unsigned char *key = testlib_ticket_key(ring);
+    glue_ticket_role role;
+    testlib_ring_use(ring, NULL, key, NULL);
+    glue_ticket_ring_abandon(ring);
+    glue_ticket_set *set = glue_ticket_ring_pin(context);
+    EXPECT(find(set, key, &role) != NULL);
+    const unsigned char *secret = find(set, key, &role)->secret;
+    glue_ticket_ring_unpin(set);
+    glue_ticket_ring *again = testlib_ring("ring", "secret");
+    EXPECT(again == context);
+    glue_ticket_ring_abandon(again);
+    glue_ticket_ring_free(context);
+    EXPECT(memcmp(secret, zeros, sizeof(zeros)) == 0);
+    glue_ticket_ring *fresh = testlib_ring("ring", "another secret");
+    EXPECT(fresh != NULL);
+    glue_ticket_ring_close(fresh);
+}
+
 /* ------------------------------------------------------------------ memory */
 
 static bool open_and_use(glue_error *error)
@@ -346,7 +369,11 @@ static void *open_and_close(void *arg)
         glue_ticket_ring *ring = glue_ticket_ring_open("registry", &none, &error);
         if (ring != NULL) {
             glue_ticket_ring_unpin(glue_ticket_ring_pin(ring));
-            glue_ticket_ring_close(ring);
+            if (i % 2 == 0) {
+                glue_ticket_ring_close(ring);
+            } else {
+                glue_ticket_ring_abandon(ring);
+            }
         }
     }
     glue_library_thread_stop();
@@ -450,6 +477,8 @@ static const test_case cases[] = {
      one_key_that_cannot_be_opened_changes_nothing},
     {"the last pin wipes a key", the_last_pin_wipes_a_key},
     {"the last opener takes the keys with it", the_last_opener_takes_the_keys_with_it},
+    {"an opener that is collected leaves the keys to contexts",
+     an_opener_that_is_collected_leaves_the_keys},
     {"no allocation that fails does harm", no_allocation_that_fails_does_harm},
     {"a million rotations leave memory flat", a_million_rotations_leave_memory_flat},
     {"readers and a writer do not disturb each other",
