@@ -2,6 +2,7 @@
  * addon.cc - the module: NativeAddon of lib/native.ts, one instance per environment.
  */
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <napi.h>
@@ -264,13 +265,20 @@ Napi::Value answer(const Info &info)
     }
     Chains *chains = Chains::from(info[1]);
     bool refuse = info[1].IsBoolean() && !info[1].As<Napi::Boolean>().Value();
-    if (!info[0].IsNumber() || (chains == nullptr && !refuse && !info[1].IsNull())) {
-        environment->throw_usage("answer(token, chains | null | false)");
+    bool session = is_bytes(info[1]);
+    if (!info[0].IsNumber() || (chains == nullptr && !refuse && !session && !info[1].IsNull())) {
+        environment->throw_usage("answer(token, chains | session | null | false)");
         return info.Env().Undefined();
     }
     uint64_t id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
-    environment->answer(id, chains == nullptr ? nullptr : glue_chains_up_ref(chains->get()),
-                        refuse);
+    if (session) {
+        Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+        std::vector<uint8_t> copy(bytes.Data(), bytes.Data() + bytes.ByteLength());
+        environment->answer(id, Answer(std::move(copy)));
+    } else {
+        glue_chains *kept = chains == nullptr ? nullptr : glue_chains_up_ref(chains->get());
+        environment->answer(id, Answer(kept, refuse));
+    }
     return info.Env().Undefined();
 }
 

@@ -19,6 +19,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "../openssl_glue.h"
@@ -113,6 +114,20 @@ struct Question {
     std::string data;
 };
 
+/* The answer to one; moved to the thread that waits for it. */
+struct Answer {
+    Answer() = default;
+    Answer(glue_chains *owned, bool refused) : chains(owned), refuse(refused) {}
+    explicit Answer(std::vector<uint8_t> found) : session(std::move(found)) {}
+    Answer(Answer &&other) noexcept;
+    Answer &operator=(Answer &&other) noexcept;
+    ~Answer();
+
+    glue_chains *chains = nullptr; /* own reference, or nullptr for the context's */
+    std::vector<uint8_t> session;  /* holds secrets; empty: there is none */
+    bool refuse = false;
+};
+
 /* Where an environment's outcomes and questions arrive. */
 class Mailbox {
   public:
@@ -143,8 +158,7 @@ class HandshakeLoop {
 
     void start(Handshake *handshake);
     void cancel(uint64_t id);
-    /* `chains` is the loop's to free. */
-    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void answer(uint64_t id, Answer answer);
     /* Ends all handshakes of a mailbox without posting them. */
     void drop(Mailbox *mailbox);
     size_t size() const { return active_.size(); }
@@ -177,7 +191,7 @@ class HandshakePool {
     /* All four from any thread. The handshake comes back through its mailbox, always. */
     uint64_t submit(Handshake *handshake); /* its id */
     void cancel(uint64_t id);
-    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void answer(uint64_t id, Answer answer);
     /* Returns once no thread holds a handshake of this mailbox. */
     void leave(Mailbox *mailbox);
 
