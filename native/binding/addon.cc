@@ -274,10 +274,10 @@ Napi::Value answer(const Info &info)
     if (session) {
         Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
         std::vector<uint8_t> copy(bytes.Data(), bytes.Data() + bytes.ByteLength());
-        environment->answer(id, Answer(std::move(copy)));
+        environment->answer(id, QuestionAnswer(std::move(copy)));
     } else {
         glue_chains *kept = chains == nullptr ? nullptr : glue_chains_up_ref(chains->get());
-        environment->answer(id, Answer(kept, refuse));
+        environment->answer(id, QuestionAnswer(kept, refuse));
     }
     return info.Env().Undefined();
 }

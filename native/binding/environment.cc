@@ -235,7 +235,7 @@ void Environment::pass_on(const Question &question)
 {
     auto found = contexts_.find(question.context_id);
     if (found == contexts_.end()) { /* collected: there is nobody left to ask */
-        answer(question.id, Answer());
+        answer(question.id, QuestionAnswer());
         return;
     }
     Napi::HandleScope scope(env_);
@@ -427,7 +427,7 @@ void Environment::cancel(uint64_t id)
     }
 }
 
-void Environment::answer(uint64_t id, Answer answer)
+void Environment::answer(uint64_t id, QuestionAnswer answer)
 {
     if (pool_ != nullptr) {
         pool_->answer(id, std::move(answer));

@@ -112,7 +112,7 @@ class Environment {
 
     bool submit(std::unique_ptr<Handshake> handshake, uint64_t *id, glue_error *err);
     void cancel(uint64_t id);
-    void answer(uint64_t id, Answer answer);
+    void answer(uint64_t id, QuestionAnswer answer);
 
     /* Time limits may have changed: to be called by methods that arm the poller. */
     void schedule();

@@ -44,13 +44,13 @@ TlsStart::~TlsStart()
     glue_context_free(context);
 }
 
-Answer::Answer(Answer &&other) noexcept
+QuestionAnswer::QuestionAnswer(QuestionAnswer &&other) noexcept
     : chains(std::exchange(other.chains, nullptr)), session(std::move(other.session)),
       refuse(other.refuse)
 {
 }
 
-Answer &Answer::operator=(Answer &&other) noexcept
+QuestionAnswer &QuestionAnswer::operator=(QuestionAnswer &&other) noexcept
 {
     std::swap(chains, other.chains);
     session.swap(other.session);
@@ -58,7 +58,7 @@ Answer &Answer::operator=(Answer &&other) noexcept
     return *this;
 }
 
-Answer::~Answer()
+QuestionAnswer::~QuestionAnswer()
 {
     wipe(session);
     glue_chains_free(chains);
@@ -287,7 +287,7 @@ void HandshakeLoop::cancel(uint64_t id)
     }
 }
 
-void HandshakeLoop::answer(uint64_t id, Answer answer)
+void HandshakeLoop::answer(uint64_t id, QuestionAnswer answer)
 {
     auto found = active_.find(id);
     if (found == active_.end() || !found->second->suspended_) {
@@ -331,7 +331,7 @@ class HandshakeThread {
 
     void submit(Handshake *handshake);
     void cancel(uint64_t id);
-    void answer(uint64_t id, Answer answer);
+    void answer(uint64_t id, QuestionAnswer answer);
     void leave(Mailbox *mailbox);
     size_t load() const { return load_.load(std::memory_order_relaxed); }
 
@@ -341,7 +341,7 @@ class HandshakeThread {
         Kind kind;
         uint64_t id = 0;
         Handshake *handshake = nullptr;
-        Answer answer = {};
+        QuestionAnswer answer = {};
         Mailbox *mailbox = nullptr;
     };
 
@@ -421,7 +421,7 @@ void HandshakeThread::cancel(uint64_t id)
     send(std::move(message));
 }
 
-void HandshakeThread::answer(uint64_t id, Answer answer)
+void HandshakeThread::answer(uint64_t id, QuestionAnswer answer)
 {
     Message message{Kind::answer};
     message.id = id;
@@ -549,7 +549,7 @@ void HandshakePool::cancel(uint64_t id)
     }
 }
 
-void HandshakePool::answer(uint64_t id, Answer answer)
+void HandshakePool::answer(uint64_t id, QuestionAnswer answer)
 {
     HandshakeThread *thread = thread_of(id);
     if (thread != nullptr) {

@@ -115,13 +115,13 @@ struct Question {
 };
 
 /* The answer to one; moved to the thread that waits for it. */
-struct Answer {
-    Answer() = default;
-    Answer(glue_chains *owned, bool refused) : chains(owned), refuse(refused) {}
-    explicit Answer(std::vector<uint8_t> found) : session(std::move(found)) {}
-    Answer(Answer &&other) noexcept;
-    Answer &operator=(Answer &&other) noexcept;
-    ~Answer();
+struct QuestionAnswer {
+    QuestionAnswer() = default;
+    QuestionAnswer(glue_chains *owned, bool refused) : chains(owned), refuse(refused) {}
+    explicit QuestionAnswer(std::vector<uint8_t> found) : session(std::move(found)) {}
+    QuestionAnswer(QuestionAnswer &&other) noexcept;
+    QuestionAnswer &operator=(QuestionAnswer &&other) noexcept;
+    ~QuestionAnswer();
 
     glue_chains *chains = nullptr; /* own reference, or nullptr for the context's */
     std::vector<uint8_t> session;  /* holds secrets; empty: there is none */
@@ -158,7 +158,7 @@ class HandshakeLoop {
 
     void start(Handshake *handshake);
     void cancel(uint64_t id);
-    void answer(uint64_t id, Answer answer);
+    void answer(uint64_t id, QuestionAnswer answer);
     /* Ends all handshakes of a mailbox without posting them. */
     void drop(Mailbox *mailbox);
     size_t size() const { return active_.size(); }
@@ -191,7 +191,7 @@ class HandshakePool {
     /* All four from any thread. The handshake comes back through its mailbox, always. */
     uint64_t submit(Handshake *handshake); /* its id */
     void cancel(uint64_t id);
-    void answer(uint64_t id, Answer answer);
+    void answer(uint64_t id, QuestionAnswer answer);
     /* Returns once no thread holds a handshake of this mailbox. */
     void leave(Mailbox *mailbox);
 

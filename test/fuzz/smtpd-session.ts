@@ -32,6 +32,10 @@ class Pipe implements NativeConnection {
   ended = false;
   written = '';
 
+  newSessionId(): null {
+    return null;
+  }
+
   takeSession(): null {
     return null;
   }
