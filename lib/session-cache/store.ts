@@ -26,7 +26,7 @@ const shortestLife = 120;
 export const longestLife = 8_640_000;
 
 /** Longer sessions are not kept: with a leaf certificate and a ticket that carries another, both ML-DSA, it is 12 KiB. */
-const longestSession = 16 * 1024;
+export const longestSession = 16 * 1024;
 
 /** What a timer can wait for. */
 const longestWait = 0x7fffffff;
