@@ -14,6 +14,7 @@ import { SessionPool } from './delivery/session-pool.js';
 import { TlsError } from './errors.js';
 import { engineLogger, type Logger } from './log/logger.js';
 import type { OwnCertificate } from './native.js';
+import type { SessionStore } from './session-cache/store.js';
 import { nextQueueId } from './smtp/queue-id.js';
 import {
   type CertificateOptions,
@@ -32,6 +33,8 @@ export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   readonly lookup?: HostLookup;
   /** User and password, for every server or by its name; used with `saslAuthEnable`. */
   readonly credentials?: LoginCredentials | CredentialsLookup;
+  /** Keeps TLS sessions with servers, in the place of `tls.sessionCacheDatabase`; it may serve several processes. */
+  readonly sessionStore?: SessionStore;
 }
 
 export class Smtp {
@@ -42,13 +45,14 @@ export class Smtp {
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
     const resolved = resolveSmtp(options, [
-      ...['logger', 'lookup', 'credentials', 'keyLogFile'],
+      ...['logger', 'lookup', 'credentials', 'keyLogFile', 'sessionStore'],
       ...certificateOptionNames,
     ]);
     this.#service = new DeliveryService({
       options: resolved,
       logger: engineLogger(options.logger, 'smtp'),
       care: certificateOptions(options),
+      sessionStore: options.sessionStore ?? null,
       keyLogFile: checkKeyLogOption(options.keyLogFile),
     });
     this.#lookup = options.lookup ?? systemLookup;

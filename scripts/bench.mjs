@@ -21,6 +21,9 @@ const FULL = {
   floodRounds: 5,
   bulk: 2,
   bulkRounds: 11,
+  destinations: 2000,
+  waiting: 10,
+  destinationRounds: 5,
 };
 /** Above this share of other work on the machine a run says so. */
 const QUIET = 0.05;
@@ -38,6 +41,9 @@ const QUICK = {
   floodRounds: 1,
   bulk: 1,
   bulkRounds: 3,
+  destinations: 200,
+  waiting: 5,
+  destinationRounds: 2,
 };
 
 const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--rounds N]
@@ -45,7 +51,7 @@ const HELP = `usage: npm run bench -- [--figure NAME]... [--server NAME]... [--r
 
   --figure NAME   only this figure:
 ${Object.entries(FIGURES)
-  .map(([name, { about }]) => `                    ${name.padEnd(11)} ${about}`)
+  .map(([name, { about }]) => `                    ${name.padEnd(12)} ${about}`)
   .join('\n')}
   --server NAME   only this server or client: floor, mxtls, node20, node24, smtp-server, nodemailer
   --rounds N      interleaved rounds of the CPU figures, of which the median counts (default ${FULL.rounds})

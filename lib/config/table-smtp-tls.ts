@@ -48,6 +48,6 @@ export const smtpTlsTable: readonly Parameter[] = [
   { name: 'smtp_tls_force_insecure_host_tlsa_lookup', type: 'bool', default: 'no', group: client, option: 'tls.forceInsecureHostTlsaLookup', since: '2.11', pending: true, doc: 'look for TLSA records of hosts without signed addresses, too; for tests' },
   { name: 'smtp_tls_enforce_sts_mx_patterns', type: 'bool', default: 'yes', group: client, option: 'tls.enforceStsMxPatterns', since: '3.11', pending: true, doc: 'skip hosts that the MX patterns of an MTA-STS policy do not name' },
 
-  { name: 'smtp_tls_session_cache_database', type: 'string', default: '', group: client, option: 'tls.sessionCacheDatabase', since: '2.2', pending: true, doc: 'cache of sessions with servers' },
-  { name: 'smtp_tls_session_cache_timeout', type: 'time', default: '3600s', group: client, option: 'tls.sessionCacheTimeout', since: '2.2', pending: true, min: 0, max: 8_640_000_000, doc: 'life of cached sessions' },
+  { name: 'smtp_tls_session_cache_database', type: 'string', default: '', group: client, option: 'tls.sessionCacheDatabase', since: '2.2', doc: 'where sessions with servers are kept: memory:; empty for nowhere' },
+  { name: 'smtp_tls_session_cache_timeout', type: 'time', default: '3600s', group: client, option: 'tls.sessionCacheTimeout', since: '2.2', min: 0, max: 8_640_000_000, doc: 'how long they are kept, two minutes at least; 0 for not at all' },
 ];

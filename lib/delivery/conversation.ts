@@ -137,6 +137,12 @@ export class Conversation implements ConnectionOwner {
     return true;
   }
 
+  /** TLS comes next, but not yet: what the server says meanwhile is not read as plaintext. */
+  awaitTls(): void {
+    this.#state = 'handshake';
+    this.wire.read(false);
+  }
+
   startTls(context: NativeContext, props: StartTlsProps): void {
     this.#state = 'handshake';
     this.#traced = props.traceLimit > 0;

@@ -91,7 +91,12 @@ export class Delivery {
     }
     for (const [i, address] of addresses.entries()) {
       const failure = await this.#tryAddress({
-        ...{ ...nexthop, address, level: service.level },
+        ...{
+          ...nexthop,
+          address,
+          level: service.level,
+          nexthop: `[${nexthop.host}]:${nexthop.port}`,
+        },
         credentials: login,
       });
       if (this.#finished) {

@@ -14,11 +14,15 @@ import type { TlsSnapshot } from '../snapshot.js';
 import type { Conversation } from './conversation.js';
 import { type LoginCredentials, Login } from './login.js';
 import { deferred, type Failure, refused, softened } from './failure.js';
+import type { Resumption } from './resumption.js';
 import type { DeliveryService } from './service.js';
+import type { SessionTarget } from './tls-sessions.js';
 
 export interface HelloProps {
   readonly service: DeliveryService;
   readonly conversation: Conversation;
+  /** Whom sessions belong to. */
+  readonly target: SessionTarget;
   readonly level: TlsLevel;
   /** Name of the server. */
   readonly host: string;
@@ -43,6 +47,8 @@ export class Hello {
   readonly #props: HelloProps;
   #state: State = 'greeting';
   #login: Login | null = null;
+  /** Null without a session cache. */
+  #resumption: Resumption | null = null;
 
   constructor(props: HelloProps) {
     this.#props = props;
@@ -51,6 +57,7 @@ export class Hello {
   /** The connection stands. */
   start(): void {
     if (this.#props.service.options.tls.wrappermode) {
+      this.#lookForSession();
       this.#startTls();
     } else {
       this.#awaitGreeting();
@@ -62,6 +69,9 @@ export class Hello {
     this.tls = conversation.wire.connection.snapshot() as TlsSnapshot | null;
     this.reached = level;
     this.#logEstablished();
+    if (this.tls?.resumed === true && service.logFlags.cache) {
+      service.logger.info(`${conversation.namaddrport}: Reusing old session`);
+    }
     if (service.options.tls.wrappermode) {
       this.#awaitGreeting();
     } else {
@@ -73,6 +83,14 @@ export class Hello {
     const { service, conversation } = this.#props;
     const namaddr = conversation.namaddrport;
     logHandshakeFailure(service.logger, { direction: 'to', namaddr, error });
+    this.#resumption?.failed();
+  }
+
+  /** Keeps the server's session for later connections, when it has given one. */
+  keepSession(): void {
+    if (this.#resumption !== null && this.tls !== null) {
+      this.#resumption.keep(this.#props.conversation.wire.connection, this.tls.protocol);
+    }
   }
 
   replied(reply: ReplyReader): void {
@@ -124,6 +142,7 @@ export class Hello {
   }
 
   #ehloReplied(reply: ReplyReader, accepted: boolean): void {
+    this.keepSession();
     if (accepted) {
       const { discardEhloKeywords } = this.#props.service.options;
       this.features = parseFeatures(reply.lines, discardEhloKeywords);
@@ -156,6 +175,7 @@ export class Hello {
       this.#withoutTls(deferred('refused', '4.7.5', text));
     } else {
       this.#state = 'starttls';
+      this.#lookForSession();
       const where = 'receiving the STARTTLS response';
       conversation.ask('STARTTLS\r\n', where, service.options.starttlsTimeout);
     }
@@ -181,7 +201,28 @@ export class Hello {
       return;
     }
     this.features = noFeatures('');
-    conversation.startTls(context, props);
+    if (this.#resumption === null) {
+      conversation.startTls(context, props);
+      return;
+    }
+    if (!this.#resumption.settled) {
+      conversation.awaitTls();
+    }
+    this.#resumption.whenFound((session) => {
+      if (conversation.going) {
+        conversation.startTls(context, { ...props, session });
+      }
+    });
+  }
+
+  /** Begins to, so that the session is there when the server is ready for TLS. */
+  #lookForSession(): void {
+    const { service, level, host, target } = this.#props;
+    const { context, sessions } = service;
+    const props = sessions === null || context === null ? null : service.tlsProps(level, host);
+    if (sessions !== null && context !== null && props !== null) {
+      this.#resumption = sessions.resume(target, this.features.name, context, props);
+    }
   }
 
   /** No TLS on this connection: fine, or the end of it. */

@@ -14,13 +14,17 @@ import { clientTlsProps, createClientContext } from '../tls/contexts.js';
 import { checkClientLevel, type TlsLevel } from '../tls/levels.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
+import type { SessionStore } from '../session-cache/store.js';
 import type { TlsSnapshot } from '../snapshot.js';
+import { openTlsSessions, type TlsSessions } from './tls-sessions.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtp;
   readonly logger: Required<Logger>;
   readonly keyLogFile?: string | undefined;
   readonly care: Required<CertificateOptions>;
+  /** In the place of `smtp_tls_session_cache_database`. */
+  readonly sessionStore: SessionStore | null;
 }
 
 export class DeliveryService {
@@ -28,6 +32,8 @@ export class DeliveryService {
   readonly logger: Required<Logger>;
   readonly logFlags: LogFlags;
   readonly level: TlsLevel;
+  /** Null without a session cache. */
+  readonly sessions: TlsSessions | null;
 
   readonly #keyLogFile: string | undefined;
   readonly #keeper: ChainKeeper;
@@ -59,6 +65,10 @@ export class DeliveryService {
     if (warning !== null) {
       logger.warn(warning);
     }
+    this.sessions = openTlsSessions({
+      ...{ options, logger, store: props.sessionStore, verbose: flags.cache },
+      certificates: () => this.#keeper.certificates,
+    });
     this.#keyLogFile = props.keyLogFile;
     if (props.keyLogFile !== undefined) {
       ensureLibrary(options.tls);

@@ -25,6 +25,8 @@ import { Transfer } from './transfer.js';
 export interface SessionProps extends Peer {
   /** `none`, too, after a fall-back to plaintext. */
   readonly level: TlsLevel;
+  /** As the caller gave it. */
+  readonly nexthop: string;
   readonly credentials: LoginCredentials | null;
 }
 
@@ -59,6 +61,7 @@ export class Session implements ConversationEvents {
     this.#hello = new Hello({
       service,
       conversation: this.#conversation,
+      target: props,
       level: props.level,
       host: props.host,
       credentials: props.credentials,
@@ -130,6 +133,7 @@ export class Session implements ConversationEvents {
 
   /** Ends the connection politely. */
   quit(): void {
+    this.#hello.keepSession();
     this.#conversation.quit(this.#transfer?.quitSaid === true ? '' : 'QUIT\r\n');
   }
 

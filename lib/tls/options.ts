@@ -160,6 +160,10 @@ export interface SmtpTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   readonly enableRpk?: boolean;
   /** `smtp_tls_servername`: server name to send: a host name, `hostname` or `nexthop`; empty (default) for none. */
   readonly servername?: string;
+  /** `smtp_tls_session_cache_database`: where sessions with servers are kept: `memory:`; empty (default): nowhere. */
+  readonly sessionCacheDatabase?: string;
+  /** `smtp_tls_session_cache_timeout`: milliseconds that they are kept; 0: not at all. */
+  readonly sessionCacheTimeout?: number;
 }
 
 /** Options that keep their absence: one library configuration serves the whole process, whoever asks for it first. */

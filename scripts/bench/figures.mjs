@@ -17,6 +17,7 @@ import {
   SETTLE_MS,
 } from './rounds.mjs';
 import { withServer } from './servers.mjs';
+import { measureDestinations } from './destinations-figure.mjs';
 import { measureSni } from './sni-figure.mjs';
 import { measureBulk, measureDeliveries, measureSessions } from './smtp-figures.mjs';
 
@@ -237,5 +238,9 @@ export const FIGURES = {
   delivery: {
     about: 'client CPU per delivery of one small message over a new STARTTLS connection',
     measure: measureDeliveries,
+  },
+  destinations: {
+    about: 'peak memory of a client with messages for thousands of destinations at once',
+    measure: measureDestinations,
   },
 };

@@ -21,6 +21,9 @@ export const SETTLE_MS = 100;
  * @property {number} floodRounds
  * @property {number} bulk              messages of 64 MiB per round
  * @property {number} bulkRounds
+ * @property {number} destinations      next hops that one client has mail for
+ * @property {number} waiting           messages for each of them at once
+ * @property {number} destinationRounds
  *
  * @typedef {object} Row
  * @property {string} figure

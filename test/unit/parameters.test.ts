@@ -150,6 +150,8 @@ const smtpdTlsFields: Record<keyof SmtpdTlsOptions, true> = {
 const smtpTlsFields: Record<keyof SmtpTlsOptions, true> = {
   ...libraryFields,
   ...roleFields,
+  sessionCacheDatabase: true,
+  sessionCacheTimeout: true,
   scertVerifydepth: true,
   servername: true,
 };
