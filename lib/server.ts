@@ -23,7 +23,9 @@ import { NetworkList } from './smtpd/network-list.js';
 import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
+import type { SessionStore } from './session-cache/store.js';
 import type { Session } from './smtpd/session.js';
+import { SessionCaches } from './smtpd/session-caches.js';
 import { SniKeeper } from './sni/keeper.js';
 import { type SniOptions, sniOptionNames } from './sni/options.js';
 import { ChainKeeper } from './tls/chain-keeper.js';
@@ -53,11 +55,16 @@ export interface SmtpdOptions
    * with mode 0600, appended to. A warning tells of it. Default: none, whatever SSLKEYLOGFILE says.
    */
   readonly keyLogFile?: string;
+  /**
+   * Keeps TLS sessions of clients without tickets, in the place of `tls.sessionCacheDatabase`; it may serve several
+   * processes. It stays open when the Smtpd closes.
+   */
+  readonly sessionStore?: SessionStore;
 }
 
 const ownFields: readonly string[] = [
   ...handlerNames,
-  ...['logger', 'underStress', 'keyLogFile'],
+  ...['logger', 'underStress', 'keyLogFile', 'sessionStore'],
   ...sniOptionNames,
   ...certificateOptionNames,
 ];
@@ -73,6 +80,7 @@ export class Smtpd {
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;
+  readonly #sessionCaches: SessionCaches;
   readonly #relayClientcerts: TableList;
   readonly #keeper: ChainKeeper;
   /** {@link withdrawCertificates}, and no others since. */
@@ -90,6 +98,11 @@ export class Smtpd {
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
+    this.#sessionCaches = new SessionCaches({
+      tls: this.#options.tls,
+      logger: this.#logger,
+      store: options.sessionStore,
+    });
     this.#relayClientcerts = new TableList({
       parameter: 'relay_clientcerts',
       specs: this.#options.relayClientcerts,
@@ -149,6 +162,7 @@ export class Smtpd {
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
     const { use } = serverTlsMode({ ...this.#options.tls, wrappermode });
+    const name = where.service ?? (wrappermode ? 'submissions' : 'smtpd');
     if (use) {
       await this.#relayClientcerts.open();
     }
@@ -161,7 +175,8 @@ export class Smtpd {
       newSessions: this.#newSessions,
       keyLogFile: this.#keyLogFile,
       wrappermode,
-      name: where.service ?? null,
+      name,
+      sessions: use ? await this.#sessionCaches.sessionsOf(name) : null,
       sni: use ? await this.#sni.open() : null,
       relayClientcerts: this.#relayClientcerts,
     });
@@ -253,6 +268,7 @@ export class Smtpd {
     }
     this.#sni.close();
     this.#relayClientcerts.close();
+    await this.#sessionCaches.close();
   }
 
   #renew(chains: NativeChains | null): () => void {

@@ -54,6 +54,11 @@ export class GuardedStore implements SessionStore {
     await this.#guard(() => this.#store.delete(id));
   }
 
+  /** Waits for a store to open. */
+  async ready(open: () => Promise<void>): Promise<void> {
+    await this.#guard(open);
+  }
+
   async close(): Promise<void> {
     try {
       await this.#store.close();

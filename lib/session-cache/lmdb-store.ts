@@ -129,7 +129,10 @@ export class LmdbSessionStore implements SessionStore {
       if (this.#closed) {
         return;
       }
-      const range = { limit: batch, ...(start === undefined ? {} : { start, exclusiveStart: true }) };
+      const range = {
+        limit: batch,
+        ...(start === undefined ? {} : { start, exclusiveStart: true }),
+      };
       const entries = [...this.#database.getRange(range)];
       const dead = entries.filter(({ value }) => this.#dead(value)).map(({ key }) => key);
       await this.#removeDead(dead);

@@ -8,6 +8,7 @@ import type { NativeChains, NativeContext, StartTlsProps } from '../native.js';
 import type { LookupTable } from '../maps/table.js';
 import type { Extension } from '../smtp/envelope.js';
 import { passwordMechanisms, type SaslMechanism } from '../smtp/sasl.js';
+import type { ServerSessions } from '../session-cache/server-sessions.js';
 import type { SniSource } from '../sni/source.js';
 import { createServerContext, serverTlsProps, sessionSettings } from '../tls/contexts.js';
 import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
@@ -27,8 +28,9 @@ export interface ServiceProps {
   readonly sni: SniSource | null;
   /** `relay_clientcerts` */
   readonly relayClientcerts: LookupTable;
-  /** As in master.cf; null for the default. */
-  readonly name: string | null;
+  /** As in master.cf. */
+  readonly name: string;
+  readonly sessions: ServerSessions | null;
   readonly keyLogFile?: string | undefined;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
@@ -67,6 +69,8 @@ export class Service {
   readonly offersStarttls: boolean;
   readonly offersChunking: boolean;
   readonly sni: SniSource | null;
+  /** The session cache, or null. */
+  readonly sessions: ServerSessions | null;
   readonly relayClientcerts: LookupTable;
   /** Null: TLS is not in use, or the context was lost at run time. */
   context: NativeContext | null = null;
@@ -86,7 +90,7 @@ export class Service {
 
   constructor(props: ServiceProps) {
     const { options } = props;
-    this.name = props.name ?? (props.wrappermode ? 'submissions' : 'smtpd');
+    this.name = props.name;
     this.options = options;
     this.#calm = options;
     this.#stressed = props.stressed;
@@ -95,6 +99,7 @@ export class Service {
     this.connections = props.connections;
     this.newSessions = props.newSessions;
     this.sni = props.sni;
+    this.sessions = props.sessions;
     this.relayClientcerts = props.relayClientcerts;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     const flags = loglevel(options, props.logger);
@@ -124,6 +129,7 @@ export class Service {
       chains,
       warn: (text) => this.logger.warn(text),
       sni: this.sni,
+      sessions: this.sessions?.ask ?? null,
       keyLogFile: this.#keyLogFile,
     });
   }

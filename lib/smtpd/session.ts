@@ -89,6 +89,7 @@ export class Session implements ConnectionOwner {
     if (this.#exchange.client.tlsActive) {
       this.#exchange.log.trace(this.#wire.connection);
       this.#logNotices();
+      this.#keepSession();
       this.#exchange.checkPeer();
     }
     this.#checkCount();
@@ -210,15 +211,21 @@ export class Session implements ConnectionOwner {
       return;
     }
     this.#state = 'open';
+    this.#keepSession();
     this.#exchange.secured();
     this.#goOn();
   }
 
-  /** Only where server names are looked up is there something to say about them. */
+  /** Only where server names or sessions are looked up is there something to say about them. */
   #logNotices(): void {
-    if (this.#service.sni !== null) {
+    const { sni, sessions } = this.#service;
+    if (sni !== null || sessions !== null) {
       this.#exchange.log.tlsNotices(this.#wire.connection.takeNotices());
     }
+  }
+
+  #keepSession(): void {
+    this.#service.sessions?.keep(this.#wire.connection, this.#exchange.client.namaddr);
   }
 
   onTimeout(): void {

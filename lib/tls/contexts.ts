@@ -15,6 +15,7 @@ import type {
   NativePeerAuth,
   NativeProtocols,
   NativeSniCache,
+  QuestionKind,
   StartTlsProps,
 } from '../native.js';
 import { isNone, ownChains } from './chains.js';
@@ -60,6 +61,8 @@ export interface ServerContextProps {
   readonly warn?: (text: string) => void;
   /** Chains of server names; null: names are neither looked up nor acknowledged. */
   readonly sni?: ServerNames | null;
+  /** Answers for the session cache; null: there is none. */
+  readonly sessions?: QuestionHandler | null;
   /** Where the sessions' secrets are written, in the NSS format; absent: nowhere. */
   readonly keyLogFile?: string | undefined;
 }
@@ -98,6 +101,7 @@ export function createServerContext(
   const context = addon.createContext({
     ...commonProps('server', options, chains, props),
     ...serverNameProps(props.sni ?? null),
+    ask: questionsOf(props),
     dhFile: usableDhFile(options.dh1024ParamFile, (text) => props.warn?.(text)),
     role: 'server',
     service: props.service,
@@ -110,17 +114,25 @@ export function createServerContext(
     verifyDepth: options.ccertVerifydepth,
     ...ticketProps(options, (text) => props.warn?.(text)),
   });
-  if (props.sni) {
-    setQuestionHandler(context, props.sni.ask);
-  }
+  setQuestionHandler(context, (kind, data, answer) => {
+    const handler = kind === 'chain' ? props.sni?.ask : kind === 'session' ? props.sessions : null;
+    if (handler) {
+      handler(kind, data, answer);
+    } else {
+      answer(null);
+    }
+  });
   return context;
+}
+
+function questionsOf({ sni, sessions }: ServerContextProps): readonly QuestionKind[] {
+  return [...(sni ? (['chain'] as const) : []), ...(sessions ? (['session'] as const) : [])];
 }
 
 function serverNameProps(
   names: ServerNames | null,
-): Pick<NativeContextProps, 'ask' | 'acknowledgeSni' | 'sniCache'> {
+): Pick<NativeContextProps, 'acknowledgeSni' | 'sniCache'> {
   return {
-    ask: names === null ? [] : ['chain'],
     acknowledgeSni: names !== null,
     sniCache: names?.cache ?? null,
   };

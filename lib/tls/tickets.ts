@@ -1,5 +1,6 @@
 /** Session tickets of a server: whether, how long, by which cipher. */
 import type { NativeContextProps } from '../native.js';
+import { cacheTimeout } from './cache-timeout.js';
 import type { ResolvedSmtpdTls } from './options.js';
 import { ticketCipherUsable } from './probes.js';
 
@@ -23,7 +24,7 @@ export function ticketProps(options: ResolvedSmtpdTls, warn: (text: string) => v
     tickets: sessionCacheTimeout > 0 && usable,
     ticketCipher: usable ? own : null,
     // A ticket is good for one period of its key and for the one in which the key is the former one.
-    sessionTimeout: Math.min(2 * Math.ceil(sessionCacheTimeout / 1000), 0x7fffffff),
+    sessionTimeout: 2 * cacheTimeout(Math.ceil(sessionCacheTimeout / 1000)),
     sessionIds: alwaysIssueSessionIds,
   };
 }

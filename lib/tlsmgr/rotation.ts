@@ -22,7 +22,11 @@ export function roles<K extends Times>(keys: readonly K[], now: number): Roles<K
   const begun = alive.filter((key) => key.activeFrom <= now).sort(latestFirst);
   const active = begun.find((key) => key.expires > now) ?? null;
   return {
-    next: alive.filter((key) => key.activeFrom > now).sort(latestFirst).at(-1) ?? null,
+    next:
+      alive
+        .filter((key) => key.activeFrom > now)
+        .sort(latestFirst)
+        .at(-1) ?? null,
     active,
     previous: begun.find((key) => key !== active) ?? null,
   };

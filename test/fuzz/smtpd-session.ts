@@ -111,9 +111,10 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
     relayClientcerts: { lookup: () => undefined },
     wrappermode: false,
-    name: null,
+    name: 'smtpd',
     connections: new ConnectionCount(0, []),
     sni: null,
+    sessions: null,
     newSessions: new NewSessionRate({ limit: 0, unit: 60_000, exceptions: everybody }),
   });
 }
