@@ -8,6 +8,7 @@
 import { addon } from './addon.js';
 import { TlsError } from './errors.js';
 import type {
+  Admission,
   NativeConnection,
   NativeContext,
   NativeListener,
@@ -37,8 +38,8 @@ export interface ConnectionOwner {
 /** What a native listener reports. */
 export interface ListenerOwner {
   onAccept(connection: NativeConnection): void;
-  /** A client of a wrappermode listener that asks: true for a handshake. */
-  onAdmit(address: string): boolean;
+  /** A client of a wrappermode listener that asks: true for a handshake, or one without tickets. */
+  onAdmit(address: string): Admission;
   /** So many clients found the listener full. */
   onTurnedAway(count: number): void;
   /** A wrappermode handshake failed; there is no connection. */

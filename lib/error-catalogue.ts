@@ -27,6 +27,8 @@ export const errorCatalogue = {
   BAD_GROUPS: { class: 'config', text: 'the key exchange groups cannot be set' },
   DH_FILE: { class: 'config', text: 'the DH parameter file cannot be opened' },
   TICKET_CIPHER: { class: 'config', text: 'the cipher cannot be used for session tickets' },
+  TICKET_KEY: { class: 'config', text: 'a sealed ticket key cannot be opened' },
+  WRAPPING_KEY: { class: 'config', text: 'the wrapping key of the ticket keys cannot be used' },
   DH_PARAMETERS: { class: 'config', text: 'the DH parameters cannot be used' },
   KEYLOG_FILE: { class: 'config', text: 'the key log file cannot be used' },
   BAD_DIGEST: { class: 'config', text: 'the digest algorithm is not known' },

@@ -22,8 +22,11 @@ export interface NativeErrorInfo {
 export interface NativeCallbacks {
   /** Makes the error object that is thrown or handed to a callback. */
   makeError(info: NativeErrorInfo): Error;
-  /** A listener with `admit` has a new client; true: it gets a handshake, else it is dropped without a byte. */
-  onAdmit(listener: NativeListener, address: string): boolean;
+  /**
+   * A listener with `admit` has a new client; true: it gets a handshake, `without-tickets`: one that neither gives nor
+   * takes a session ticket; else it is dropped without a byte.
+   */
+  onAdmit(listener: NativeListener, address: string): Admission;
   /** Clients found a listener full: how many since the last call, which comes at most once a second. */
   onTurnedAway(listener: NativeListener, count: number): void;
   /** A listener has a new connection: after the handshake for a wrappermode listener. */
@@ -56,6 +59,8 @@ export interface NativeCallbacks {
   /** A suspended handshake asks; exactly one `answer(token, …)` is expected. */
   onQuestion(context: NativeContext, token: number, kind: QuestionKind, data: Buffer): void;
 }
+
+export type Admission = boolean | 'without-tickets';
 
 export type QuestionKind = 'ticket-key' | 'session' | 'chain';
 
@@ -108,10 +113,10 @@ export interface NativeContextProps {
   readonly digest: string;
   /** Questions that suspend a handshake. With `session`, new sessions are there to be kept: `newSessionId()`. */
   readonly ask: readonly QuestionKind[];
-  /** 8 bytes; ticket key names with another prefix are not asked for. */
-  readonly keyPrefix: Uint8Array | null;
   readonly tickets: boolean;
-  /** Name of a CBC cipher; null: AES-256-CBC. */
+  /** Keys of the tickets, and what `ask` for `ticket-key` needs; null: the context's own, which end with it. */
+  readonly ticketRing: NativeTicketRing | null;
+  /** Name of a CBC cipher, with a ring; null: AES-256-CBC. */
   readonly ticketCipher: string | null;
   /** Server: seconds that a session may be resumed; 0: OpenSSL's default. */
   readonly sessionTimeout: number;
@@ -187,6 +192,10 @@ export interface NativeNotice {
     /** A session was asked for, or found, under this id. */
     | 'session-lookup'
     | 'session-reloaded'
+    /** A session ticket was made with a key of a ring. */
+    | 'ticket-issued'
+    /** A client's was opened. */
+    | 'ticket-taken'
     /** This record cannot be used. */
     | 'tlsa-unusable'
     /** None can: verification fails. */
@@ -195,10 +204,42 @@ export interface NativeNotice {
     | 'tlsa-fallback'
     /** No reference name could be set: verification fails. */
     | 'no-names';
-  /** The server name as the client sent it; `session-*`: upper-case hex; `tlsa-unusable`: `3 1 1 HEX`; else empty. */
+  /**
+   * The server name as the client sent it; `session-*`: upper-case hex; `tlsa-unusable`: `3 1 1 HEX`; `ticket-*`: when the
+   * key expires, seconds since 1970; else empty.
+   */
   readonly name: string;
   /** `sni-changed`: the name after the HelloRetryRequest; else empty. */
   readonly later: string;
+}
+
+/**
+ * The ticket keys in use, shared by all contexts, threads and workers of the process that use its name. Sealed keys are
+ * `SealedKey` of `lib/tlsmgr/sealed-key.ts`.
+ */
+export interface NativeTicketRing {
+  /** 8 bytes that key names begin with; the same wherever the wrapping key is. */
+  readonly prefix: Buffer;
+  /** A new key, which the ring does not know; times in milliseconds since 1970. */
+  mint(activeFrom: number, expires: number): Buffer;
+  /** These bytes are a key sealed by the ring's wrapping key. */
+  opens(sealed: Uint8Array): boolean;
+  /**
+   * Puts these in the place of the keys in use, unless somebody has changed them since: then false. Without an active one
+   * no tickets are made. A key that is no longer in use is wiped when the last handshake with it ends.
+   *
+   * @throws TlsError `TICKET_KEY`: one cannot be opened
+   */
+  install(
+    next: Uint8Array | null,
+    active: Uint8Array | null,
+    previous: Uint8Array | null,
+    generation: number,
+  ): boolean;
+  /** The keys in use, and what {@link install} wants of them. */
+  keys(): { readonly generation: number; readonly sealed: readonly Buffer[] };
+  /** Idempotent. The last one to close a ring takes its keys out of use. */
+  close(): void;
 }
 
 export interface NativeContext {
@@ -241,6 +282,10 @@ export interface StartTlsProps {
   readonly traceRate: number;
   /** False: our end of the connection waits for the peer's close-notify. */
   readonly fastShutdown: boolean;
+  /** Server; false: session tickets are neither given nor taken, whatever the context says. */
+  readonly tickets: boolean;
+  /** Server: notices tell which ticket keys were used. */
+  readonly noteTickets: boolean;
   /** Client; null: nothing is matched. */
   readonly auth: NativePeerAuth | null;
   /**
@@ -364,6 +409,13 @@ export interface NativeAddon {
   loadChainPairs(pairs: readonly ChainPair[], notes?: string[]): NativeChains;
   parseChains(pem: Uint8Array, origin: string, notes?: string[]): NativeChains;
   createContext(props: NativeContextProps): NativeContext;
+  /**
+   * The ring of this name, made where there is none. The wrapping key is 32 bytes, a file of 32 bytes, or null for the one
+   * that it has, if need be a random one.
+   *
+   * @throws TlsError `WRAPPING_KEY`: it has another one, or the file cannot be used
+   */
+  openTicketRing(name: string, wrappingKey: Uint8Array | string | null): NativeTicketRing;
   /** Room for so many names with chains and as many without. */
   createSniCache(limit: number): NativeSniCache;
   listen(props: ListenProps): NativeListener;

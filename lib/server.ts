@@ -19,13 +19,13 @@ import {
   type SmtpdSession,
 } from './smtpd/handlers.js';
 import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/listener.js';
-import { NetworkList } from './smtpd/network-list.js';
 import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
 import type { SessionStore } from './session-cache/store.js';
 import type { Session } from './smtpd/session.js';
 import { SessionCaches } from './smtpd/session-caches.js';
+import { noTickets, SmtpdTickets, type TicketOptions, ticketOptionNames } from './smtpd/tickets.js';
 import { SniKeeper } from './sni/keeper.js';
 import { type SniOptions, sniOptionNames } from './sni/options.js';
 import { ChainKeeper } from './tls/chain-keeper.js';
@@ -41,7 +41,8 @@ import { checkKeyLogOption } from './tls/probes.js';
 export interface SmtpdOptions
   extends Omit<SmtpdParameters, 'tls'>,
     SmtpdHandlers,
-    CertificateOptions {
+    CertificateOptions,
+    TicketOptions {
   readonly tls?: SmtpdTlsOptions & SniOptions;
   /** Default: standard error. */
   readonly logger?: Logger;
@@ -65,6 +66,7 @@ export interface SmtpdOptions
 const ownFields: readonly string[] = [
   ...handlerNames,
   ...['logger', 'underStress', 'keyLogFile', 'sessionStore'],
+  ...ticketOptionNames,
   ...sniOptionNames,
   ...certificateOptionNames,
 ];
@@ -83,6 +85,7 @@ export class Smtpd {
   readonly #sessionCaches: SessionCaches;
   readonly #relayClientcerts: TableList;
   readonly #keeper: ChainKeeper;
+  readonly #tickets: SmtpdTickets;
   /** {@link withdrawCertificates}, and no others since. */
   #withdrawn = false;
   #onEmpty: (() => void)[] = [];
@@ -94,20 +97,21 @@ export class Smtpd {
     this.#stressed = resolveStressedSmtpd({ ...options, ...options.underStress }, ownFields);
     const { clientConnectionCountLimit, clientEventLimitExceptions } = this.#options;
     this.#connections = new ConnectionCount(clientConnectionCountLimit, clientEventLimitExceptions);
-    this.#newSessions = newSessionRate(this.#options);
+    this.#newSessions = NewSessionRate.of(this.#options);
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
     this.#sessionCaches = new SessionCaches({
       tls: this.#options.tls,
       logger: this.#logger,
-      store: options.sessionStore,
+      store: options.sessionStore ?? options.tlsmgr?.sessions('smtpd') ?? undefined,
     });
     this.#relayClientcerts = new TableList({
       parameter: 'relay_clientcerts',
       specs: this.#options.relayClientcerts,
       logger: this.#logger,
     });
+    this.#tickets = new SmtpdTickets(options, this.#options.tls, (text) => this.#logger.warn(text));
     this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
     this.#keeper = new ChainKeeper({
       engine: 'smtpd',
@@ -157,7 +161,8 @@ export class Smtpd {
    * Begins to listen.
    *
    * @throws TlsError (rejects) `LISTEN_FAILED`; when TLS is wanted and its certificates cannot be
-   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `LOOKUP_TABLE`, `KEYLOG_FILE`
+   *   used, `NO_SERVER_CERTS` or `CHAIN_*`: rather no service than one without TLS; `LOOKUP_TABLE`, `KEYLOG_FILE`,
+   *   `WRAPPING_KEY`
    */
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
@@ -179,6 +184,7 @@ export class Smtpd {
       sessions: use ? await this.#sessionCaches.sessionsOf(name) : null,
       sni: use ? await this.#sni.open() : null,
       relayClientcerts: this.#relayClientcerts,
+      tickets: use ? await this.#tickets.open(where.tickets) : noTickets,
     });
     if (service.mode.use) {
       ensureLibrary(this.#options.tls);
@@ -268,6 +274,7 @@ export class Smtpd {
     }
     this.#sni.close();
     this.#relayClientcerts.close();
+    this.#tickets.close();
     await this.#sessionCaches.close();
   }
 
@@ -300,12 +307,4 @@ export class Smtpd {
       }
     }
   }
-}
-
-function newSessionRate(options: ResolvedSmtpd): NewSessionRate {
-  return new NewSessionRate({
-    limit: options.clientNewTlsSessionRateLimit,
-    unit: options.anvilRateTimeUnit,
-    exceptions: new NetworkList(options.clientEventLimitExceptions),
-  });
 }

@@ -14,7 +14,11 @@ import {
   sessionSettings,
 } from './tls/contexts.js';
 import type { TlsLevel } from './tls/levels.js';
+import { ensureLibrary } from './tls/library.js';
+import type { ResolvedSmtpdTls } from './tls/options.js';
 import { type PeerMatch, peerAuth } from './tls/peer-auth.js';
+import { wantsTickets } from './tls/tickets.js';
+import { TicketKeys, ticketKeyPeriod } from './tlsmgr/ticket-keys.js';
 
 /** A context, to be kept and shared by many connections, and the properties of a session. */
 export interface TlsSetup {
@@ -46,12 +50,28 @@ export function serverTls(
   const options = resolveSmtpd({ tls });
   const { flags } = parseLoglevel(options.tls.loglevel);
   return {
-    context: createServerContext(options.tls, { service, ...props }),
+    context: createServerContext(options.tls, { service, ...props, tickets: tickets(options.tls) }),
     props: serverTlsProps({
       timeout: options.starttlsTimeout,
       ...sessionSettings(options.tls, flags.trace),
     }),
   };
+}
+
+/** Until the process ends: a context may be in use as long. */
+const ticketKeys = new Map<number, TicketKeys>();
+
+function tickets(options: ResolvedSmtpdTls): TicketKeys | null {
+  if (!wantsTickets(options)) {
+    return null;
+  }
+  ensureLibrary(options);
+  const period = ticketKeyPeriod(options.sessionCacheTimeout);
+  const keys =
+    ticketKeys.get(period) ??
+    new TicketKeys({ period, source: null, warn: (text) => process.emitWarning(text) });
+  ticketKeys.set(period, keys);
+  return keys;
 }
 
 /** What a client demands of one server. */

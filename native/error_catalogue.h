@@ -35,6 +35,8 @@
     X(CONFIG, BAD_GROUPS, "the key exchange groups cannot be set")                                 \
     X(CONFIG, DH_FILE, "the DH parameter file cannot be opened")                                   \
     X(CONFIG, TICKET_CIPHER, "the cipher cannot be used for session tickets")                      \
+    X(CONFIG, TICKET_KEY, "a sealed ticket key cannot be opened")                                  \
+    X(CONFIG, WRAPPING_KEY, "the wrapping key of the ticket keys cannot be used")                  \
     X(CONFIG, DH_PARAMETERS, "the DH parameters cannot be used")                                   \
     X(CONFIG, KEYLOG_FILE, "the key log file cannot be used")                                      \
     X(CONFIG, BAD_DIGEST, "the digest algorithm is not known")                                     \

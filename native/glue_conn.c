@@ -54,6 +54,7 @@ static void drop_tls(glue_conn *conn)
     conn->auth = NULL;
     SSL_SESSION_free(conn->session);
     conn->session = NULL;
+    glue_ticket_forget(conn);
     conn->question = 0;
 }
 
@@ -295,6 +296,7 @@ static bool attach(glue_conn *conn, const glue_tls_props *props, glue_error *err
     }
     if (conn->context->role == GLUE_SERVER) {
         SSL_set_accept_state(conn->ssl);
+        glue_ticket_apply(conn, props);
         return true;
     }
     SSL_set_connect_state(conn->ssl);
@@ -364,6 +366,7 @@ glue_status glue_conn_handshake(glue_conn *conn, glue_error *err)
     }
     conn->mode = GLUE_MODE_TLS;
     drop_key_shares(conn->ssl);
+    glue_ticket_forget(conn);
     glue_hello_forget(conn);
     glue_bio_drop_ahead(conn, false);
     return GLUE_OK;

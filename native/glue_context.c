@@ -59,7 +59,6 @@ glue_context *glue_context_new(const glue_context_props *props, glue_error *err)
     context->role = props->role;
     context->keylog_fd = -1;
     context->ask = props->role == GLUE_SERVER ? props->ask : 0;
-    memcpy(context->key_prefix, props->key_prefix, sizeof(context->key_prefix));
     context->acknowledge_sni = props->acknowledge_sni;
     context->sni_cache = glue_sni_cache_up_ref(props->sni_cache);
     context->require_client_cert = props->require_client_cert;
@@ -340,7 +339,7 @@ static glue_status configure_server(glue_context *context, const glue_context_pr
         !set_session_id_context(context, props)) {
         return out_of_memory(err);
     }
-    if (glue_ticket_set(context, props, err) != GLUE_OK) {
+    if (glue_ticket_configure(context, props, err) != GLUE_OK) {
         return GLUE_ERROR;
     }
     glue_hello_register(context);
@@ -402,7 +401,8 @@ static void context_destroy(glue_context *context)
 {
     SSL_CTX_free(context->ctx);
     glue_keylog_close(context);
-    glue_ticket_key_free(context->ticket_key);
+    glue_ticket_ring_free(context->ticket_ring);
+    EVP_CIPHER_free(context->ticket_cipher);
     EVP_MD_free(context->digest);
     OPENSSL_free(context->cipher_list);
     glue_sni_cache_free(context->sni_cache);

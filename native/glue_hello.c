@@ -18,13 +18,13 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
-#include "glue_internal.h"
+#include "glue_ticket_ring.h"
 #include "glue_view.h"
 
 #define KEY_NAME_LEN 16u
 #define SESSION_ID_LEN 32u
-#define PREFIX_LEN 8u
 #define HOSTNAME_MAX 253u
 #define LABEL_MAX 63u
 
@@ -220,12 +220,19 @@ static void note_offer(SSL *ssl, glue_hello *hello)
 
 /* ------------------------------------------------------------------ the gate */
 
+static uint64_t monotonic_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec;
+}
+
 /* The next question of the gate, or 0. */
 static unsigned gate_question(const glue_context *context, const glue_hello *hello)
 {
     unsigned open = context->ask & ~hello->asked;
-    if ((open & GLUE_ASK_TICKET_KEY) != 0 && hello->has_key_name &&
-        memcmp(hello->key_name, context->key_prefix, PREFIX_LEN) == 0) {
+    if ((open & GLUE_ASK_TICKET_KEY) != 0 && hello->has_key_name && context->ticket_ring != NULL &&
+        glue_ticket_ring_asks(context->ticket_ring, hello->key_name, monotonic_seconds())) {
         return GLUE_ASK_TICKET_KEY;
     }
     if ((open & GLUE_ASK_SESSION) != 0 && hello->session_id_len > 0) {
@@ -382,6 +389,10 @@ void glue_conn_answer(glue_conn *conn, glue_chains *chains, bool refuse)
     }
     if (conn->question == GLUE_ASK_CHAIN && chains != NULL) {
         conn->hello->chains = glue_chains_up_ref(chains);
+    }
+    if (conn->question == GLUE_ASK_TICKET_KEY) {
+        glue_ticket_ring_answered(conn->context->ticket_ring, conn->hello->key_name,
+                                  monotonic_seconds());
     }
     conn->hello->asked |= conn->question;
     conn->hello->refuse = refuse;

@@ -144,12 +144,12 @@ bool glue_chains_install_handle(const glue_chains *chains, SSL *ssl);
 /* ------------------------------------------------------------------ glue_context.c */
 
 typedef struct glue_ticket_key glue_ticket_key;
+typedef struct glue_ticket_set glue_ticket_set;
 
 struct glue_context {
     SSL_CTX *ctx;
     glue_role role;
     unsigned ask;
-    unsigned char key_prefix[8];
     bool acknowledge_sni;
     glue_sni_cache *sni_cache; /* owned reference, or NULL */
     bool require_client_cert;
@@ -158,7 +158,9 @@ struct glue_context {
     unsigned char session_id_context[32]; /* digest of what decides on trust */
     char *cipher_list;                    /* owned; NULL: the library's */
     int keylog_fd;                        /* owned; -1 = none */
-    glue_ticket_key *ticket_key;          /* owned; NULL: OpenSSL makes the tickets */
+    glue_ticket_ring *ticket_ring;        /* owned reference; NULL: OpenSSL makes the tickets */
+    EVP_CIPHER *ticket_cipher;            /* owned; with a ring */
+    unsigned session_timeout;             /* seconds, 0: OpenSSL's; with a ring */
     atomic_int references;
 };
 
@@ -259,9 +261,14 @@ void glue_reflect_name(const X509_NAME *name, int nid, char *out, size_t size);
 
 /* ------------------------------------------------------------------ glue_ticket.c */
 
-glue_status glue_ticket_set(glue_context *context, const glue_context_props *props,
-                            glue_error *err);
-void glue_ticket_key_free(glue_ticket_key *key); /* NULL is fine */
+glue_status glue_ticket_configure(glue_context *context, const glue_context_props *props,
+                                  glue_error *err);
+
+/* What a server's connection has of its own: no tickets, notices. Before its first step. */
+void glue_ticket_apply(struct glue_conn *conn, const glue_tls_props *props);
+
+/* The keys that the handshake used are no longer needed for it. */
+void glue_ticket_forget(struct glue_conn *conn);
 
 /*
  * The same for clients: verifies a server's credential unless that is to fail anyhow, and leaves
@@ -333,6 +340,8 @@ struct glue_conn {
     int verify_depth;
     bool slow_shutdown;       /* our FIN waits for the peer's close-notify */
     struct glue_trace *trace; /* owned; only while this session is traced */
+    glue_ticket_set *tickets; /* a pin, from the first use of a ticket key to the handshake's end */
+    bool note_tickets;        /* what is done with ticket keys becomes notices */
     glue_auth *auth;          /* owned reference; a client's, or NULL */
     bool must_match;          /* as it says, unless no record was usable */
     bool forced_failure;      /* verification is to fail */

@@ -233,6 +233,10 @@ glue_auth *glue_auth_new(const glue_auth_props *props, glue_error *err);
 glue_auth *glue_auth_up_ref(glue_auth *auth);
 void glue_auth_free(glue_auth *auth); /* drops one reference; NULL is fine */
 
+/* ------------------------------------------------------------------ keys of session tickets */
+
+#include "glue_ticket.h"
+
 /* ------------------------------------------------------------------ contexts */
 
 /* A digest of TLSA records (RFC 6698 2.1.3). */
@@ -274,22 +278,23 @@ typedef struct glue_context_props {
     const char *keylog_file;  /* lent; NSS key log, created with mode 0600; NULL = none */
     uint64_t options_on;      /* further SSL_OP_* bits */
     uint64_t options_off;
-    glue_chains *chains;         /* lent (the context takes a reference); NULL = none */
-    bool ask_client_cert;        /* server: request a certificate, never abort without */
-    bool require_client_cert;    /* enters the session-id context; enforced after the handshake */
-    bool enable_rpk;             /* accept the peer's raw public key (RFC 7250) */
-    bool trust_server_ccerts;    /* server: client certificates may be for servers only */
-    const char *ca_file;         /* lent; NULL or "" = none */
-    const char *ca_path;         /* lent; NULL or "" = none */
-    bool append_default_ca;      /* only together with one of the two */
-    int verify_depth;            /* number of CA certificates allowed */
-    const char *digest;          /* lent; fingerprints; NULL = "sha256" */
-    unsigned ask;                /* server: GLUE_ASK_* bits */
-    unsigned char key_prefix[8]; /* ticket key names of this cluster; asked for with TICKET_KEY */
-    bool tickets;                /* server: one session ticket per full handshake */
-    const char *ticket_cipher;   /* lent; a CBC cipher; NULL = AES-256-CBC, made by OpenSSL */
-    unsigned session_timeout;    /* server: seconds that a session may be resumed; 0 = OpenSSL's */
-    bool session_ids;            /* server: in TLS 1.2 give out session ids without a cache */
+    glue_chains *chains;      /* lent (the context takes a reference); NULL = none */
+    bool ask_client_cert;     /* server: request a certificate, never abort without */
+    bool require_client_cert; /* enters the session-id context; enforced after the handshake */
+    bool enable_rpk;          /* accept the peer's raw public key (RFC 7250) */
+    bool trust_server_ccerts; /* server: client certificates may be for servers only */
+    const char *ca_file;      /* lent; NULL or "" = none */
+    const char *ca_path;      /* lent; NULL or "" = none */
+    bool append_default_ca;   /* only together with one of the two */
+    int verify_depth;         /* number of CA certificates allowed */
+    const char *digest;       /* lent; fingerprints; NULL = "sha256" */
+    unsigned ask;             /* server: GLUE_ASK_* bits; TICKET_KEY only with a ring */
+    bool tickets;             /* server: one session ticket per full handshake */
+    glue_ticket_ring
+        *ticket_ring;          /* lent (a reference is taken); NULL = keys of the context's own */
+    const char *ticket_cipher; /* lent; a CBC cipher, for a ring's keys; NULL = AES-256-CBC */
+    unsigned session_timeout;  /* server: seconds that a session may be resumed; 0 = OpenSSL's */
+    bool session_ids;          /* server: in TLS 1.2 give out session ids without a cache */
     bool acknowledge_sni; /* server: valid server names are acknowledged and noted (SNI maps) */
     glue_sni_cache *sni_cache; /* lent (a reference is taken); before GLUE_ASK_CHAIN; or NULL */
     const glue_dane_digest *dane_digests; /* lent; client: usable ones, strongest first */
@@ -312,6 +317,8 @@ typedef struct glue_tls_props {
     size_t trace_limit;       /* largest trace in bytes; 0 = none */
     unsigned trace_rate;      /* traces a minute in this process; 0 = any number */
     bool slow_shutdown;       /* tls_fast_shutdown_enable = no: our FIN waits for the peer */
+    bool no_tickets;          /* server: neither gives nor takes one */
+    bool note_tickets;        /* server: what is done with ticket keys becomes notices */
     glue_auth *auth;          /* lent (a reference is taken); client; NULL: nothing is matched */
     const unsigned char *session; /* lent; client: what glue_conn_take_session() gave, or NULL */
     size_t session_len;
@@ -319,7 +326,7 @@ typedef struct glue_tls_props {
 
 #define GLUE_TLS_PROPS_DEFAULT                                                                     \
     {                                                                                              \
-        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false, NULL, NULL, 0                                    \
+        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false, false, false, NULL, NULL, 0                      \
     }
 
 /* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned.
@@ -415,6 +422,8 @@ typedef enum glue_notice_kind {
     GLUE_NOTICE_SNI_UNMATCHED,    /* in no table; the context's own chains are used */
     GLUE_NOTICE_SESSION_LOOKUP,   /* was asked for; `name`: its id in upper-case hex */
     GLUE_NOTICE_SESSION_RELOADED, /* was found; likewise */
+    GLUE_NOTICE_TICKET_ISSUED,    /* `name`: when its key expires, seconds since 1970 */
+    GLUE_NOTICE_TICKET_TAKEN,     /* likewise */
     /* client: */
     GLUE_NOTICE_TLSA_UNUSABLE, /* `name`: the record, "3 1 1 HEX" */
     GLUE_NOTICE_TLSA_NONE,     /* none was usable: verification fails */

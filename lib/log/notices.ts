@@ -1,6 +1,6 @@
 /**
- * What is logged before a handshake's own line: by a server about the name that a client asked for, by a client about
- * what cannot be matched. Texts of Postfix.
+ * What is logged before a handshake's own line: by a server about the name that a client asked for and about session
+ * tickets, by a client about what cannot be matched. Texts of Postfix.
  */
 import type { NativeNotice } from '../native.js';
 import type { Logger } from './logger.js';
@@ -20,6 +20,12 @@ export function logNotices(
         logger.warn(
           `TLS SNI changed from ${namaddr} initially ${name}, ${later} after hello retry`,
         );
+        break;
+      case 'ticket-issued':
+        logger.info(`${namaddr}: Issuing session ticket, key expiration: ${name}`);
+        break;
+      case 'ticket-taken':
+        logger.info(`${namaddr}: Decrypting session ticket, key expiration: ${name}`);
         break;
       case 'tlsa-unusable':
         logger.warn(`${namaddr}: unusable TLSA RR: ${name}`);

@@ -9,6 +9,7 @@ import { logHandshakeFailure } from '../log/handshake.js';
 import { logNotices } from '../log/notices.js';
 import { logTrace } from '../log/trace.js';
 import type {
+  Admission,
   ListenProps,
   NativeChains,
   NativeConnection,
@@ -38,6 +39,8 @@ export interface SmtpdListenOptions {
    * wrappermode `submissions`.
    */
   readonly service?: string;
+  /** False: clients neither get nor use TLS session tickets here. Default true. */
+  readonly tickets?: boolean;
   /** Several processes share the port (SO_REUSEPORT). */
   readonly reusePort?: boolean;
   /** Clients that may wait to be accepted; default 511. */
@@ -132,8 +135,8 @@ export class Listener implements ListenerOwner, SmtpdListener {
   }
 
   /** Before a handshake costs anything. */
-  onAdmit(address: string): boolean {
-    const { logger, name, newSessions, connections, context } = this.#service;
+  onAdmit(address: string): Admission {
+    const { logger, name, newSessions, connections, context, tickets } = this.#service;
     const client = plainAddress(address);
     const namaddr = `unknown[${client}]`;
     if (context === null) {
@@ -153,7 +156,7 @@ export class Listener implements ListenerOwner, SmtpdListener {
         `Connection concurrency limit exceeded: ${count} from ${namaddr} for service ${name}`,
       );
     }
-    return count === null;
+    return count === null && (tickets.exceptions.has(client) ? 'without-tickets' : true);
   }
 
   onTurnedAway(count: number): void {

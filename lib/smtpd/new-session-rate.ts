@@ -5,7 +5,8 @@
  * As Postfix's anvil(8) counts: a unit begins with a client's first session, and when it is over the
  * count begins anew.
  */
-import type { NetworkList } from './network-list.js';
+import type { ResolvedSmtpd } from '../config/options.js';
+import { NetworkList } from './network-list.js';
 
 export interface NewSessionRateProps {
   /** Sessions in a unit; 0: any number. */
@@ -32,6 +33,15 @@ export class NewSessionRate {
     this.#props = props;
     this.#now = props.now ?? (() => performance.now());
     this.#swept = this.#now();
+  }
+
+  /** With the limit, time unit and exceptions of these. */
+  static of(options: ResolvedSmtpd): NewSessionRate {
+    return new NewSessionRate({
+      limit: options.clientNewTlsSessionRateLimit,
+      unit: options.anvilRateTimeUnit,
+      exceptions: new NetworkList(options.clientEventLimitExceptions),
+    });
   }
 
   /** False: nothing is counted. */

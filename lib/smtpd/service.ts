@@ -16,6 +16,7 @@ import type { ConnectionCount } from './connection-count.js';
 import type { SmtpdHandlers } from './handlers.js';
 import { NetworkList } from './network-list.js';
 import type { NewSessionRate } from './new-session-rate.js';
+import type { ServiceTickets } from './tickets.js';
 
 export interface ServiceProps {
   readonly options: ResolvedSmtpd;
@@ -31,6 +32,7 @@ export interface ServiceProps {
   /** As in master.cf. */
   readonly name: string;
   readonly sessions: ServerSessions | null;
+  readonly tickets: ServiceTickets;
   readonly keyLogFile?: string | undefined;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
@@ -58,6 +60,7 @@ export class Service {
   /** Those under stress while that lasts; running sessions see the change. */
   options: ResolvedSmtpd;
   tlsProps: StartTlsProps;
+  readonly tickets: ServiceTickets;
   readonly handlers: SmtpdHandlers;
   readonly logger: Required<Logger>;
   readonly connections: ConnectionCount;
@@ -104,7 +107,8 @@ export class Service {
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
     const flags = loglevel(options, props.logger);
     this.logFlags = this.mode.requireCert ? withUntrusted(flags) : flags;
-    this.tlsProps = handshakeLimits(options, this.logFlags);
+    this.tickets = props.tickets;
+    this.tlsProps = this.#sessionProps(options);
     this.#keyLogFile = props.keyLogFile;
     this.bareNewlineExclusions = new NetworkList(options.forbidBareNewlineExclusions);
     this.greeting = greeting(options);
@@ -130,7 +134,26 @@ export class Service {
       warn: (text) => this.logger.warn(text),
       sni: this.sni,
       sessions: this.sessions?.ask ?? null,
+      tickets: this.tickets.keys,
       keyLogFile: this.#keyLogFile,
+    });
+  }
+
+  /** What `startTls` wants for this client. */
+  tlsPropsFor(address: string): StartTlsProps {
+    const { tlsProps } = this;
+    return this.tickets.exceptions.has(address) ? { ...tlsProps, tickets: false } : tlsProps;
+  }
+
+  /** Time for each wait, or, with deadlines, for the whole handshake; what the log is to tell. */
+  #sessionProps({ starttlsTimeout, perRequestDeadline, tls }: ResolvedSmtpd): StartTlsProps {
+    const { trace, cache } = this.logFlags;
+    return serverTlsProps({
+      timeout: starttlsTimeout,
+      deadline: perRequestDeadline ? starttlsTimeout : 0,
+      ...sessionSettings(tls, trace),
+      tickets: this.tickets.given,
+      noteTickets: cache,
     });
   }
 
@@ -140,7 +163,7 @@ export class Service {
 
   set stress(stress: boolean) {
     this.options = stress ? this.#stressed : this.#calm;
-    this.tlsProps = handshakeLimits(this.options, this.logFlags);
+    this.tlsProps = this.#sessionProps(this.options);
     this.greeting = greeting(this.options);
   }
 
@@ -228,16 +251,6 @@ const withParameters: readonly Extension[] = ['SMTPUTF8', 'DSN', 'AUTH'];
 
 function greeting({ banner }: ResolvedSmtpd): string {
   return `220 ${banner}\r\n`;
-}
-
-/** Time for each wait, or, with deadlines, for the whole handshake. */
-function handshakeLimits(options: ResolvedSmtpd, { trace }: LogFlags): StartTlsProps {
-  const { starttlsTimeout, perRequestDeadline, tls } = options;
-  return serverTlsProps({
-    timeout: starttlsTimeout,
-    deadline: perRequestDeadline ? starttlsTimeout : 0,
-    ...sessionSettings(tls, trace),
-  });
 }
 
 function loglevel(options: ResolvedSmtpd, logger: Logger): LogFlags {

@@ -185,13 +185,14 @@ export class Session implements ConnectionOwner {
   }
 
   #startHandshake(): void {
-    const { context, tlsProps } = this.#service;
+    const { context } = this.#service;
     this.#state = 'handshake';
     try {
       if (context === null) {
         throw new TlsError({ code: 'INVALID_STATE', message: 'the TLS context has gone' });
       }
-      this.#wire.startTls('server', context, tlsProps);
+      const { remoteAddress } = this.#exchange.client;
+      this.#wire.startTls('server', context, this.#service.tlsPropsFor(remoteAddress));
     } catch (error) {
       this.#exchange.log.tlsFailed(error as TlsError);
       this.destroy();
@@ -216,10 +217,10 @@ export class Session implements ConnectionOwner {
     this.#goOn();
   }
 
-  /** Only where server names or sessions are looked up is there something to say about them. */
+  /** Only where server names or sessions are looked up, or tickets logged, is there something to say. */
   #logNotices(): void {
-    const { sni, sessions } = this.#service;
-    if (sni !== null || sessions !== null) {
+    const { sni, sessions, logFlags } = this.#service;
+    if (sni !== null || sessions !== null || logFlags.cache) {
       this.#exchange.log.tlsNotices(this.#wire.connection.takeNotices());
     }
   }

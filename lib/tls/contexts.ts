@@ -41,7 +41,7 @@ import {
   settableProtocols,
   usableDhFile,
 } from './probes.js';
-import { ticketProps } from './tickets.js';
+import { type ServerTickets, ticketProps } from './tickets.js';
 import { anyProtocols, parseProtocols } from './protocols.js';
 
 /** Bits of {@link NativeProtocols.exclude} that DANE rules out. */
@@ -63,6 +63,8 @@ export interface ServerContextProps {
   readonly sni?: ServerNames | null;
   /** Answers for the session cache; null: there is none. */
   readonly sessions?: QuestionHandler | null;
+  /** Keys of session tickets; null: this context's own, which end with it. */
+  readonly tickets?: ServerTickets | null;
   /** Where the sessions' secrets are written, in the NSS format; absent: nowhere. */
   readonly keyLogFile?: string | undefined;
 }
@@ -85,6 +87,7 @@ export function createServerContext(
 ): NativeContext {
   ensureLibrary(options);
   const mode = serverTlsMode({ ...options, wrappermode: props.wrappermode ?? options.wrappermode });
+  const tickets = props.tickets ?? null;
   const chains =
     props.chains === undefined ? ownChains(options, 'smtpd', props.warn) : props.chains;
   for (const warning of credentialWarnings(options, mode, chains)) {
@@ -112,10 +115,15 @@ export function createServerContext(
     requireClientCert: mode.requireCert,
     trustServerCcerts: mode.askCert && options.trustServerCcerts,
     verifyDepth: options.ccertVerifydepth,
-    ...ticketProps(options, (text) => props.warn?.(text)),
+    ...ticketProps(options, tickets, (text) => props.warn?.(text)),
   });
+  const handlers = {
+    chain: props.sni?.ask,
+    session: props.sessions,
+    'ticket-key': tickets?.ask,
+  } as const;
   setQuestionHandler(context, (kind, data, answer) => {
-    const handler = kind === 'chain' ? props.sni?.ask : kind === 'session' ? props.sessions : null;
+    const handler = handlers[kind];
     if (handler) {
       handler(kind, data, answer);
     } else {
@@ -125,8 +133,12 @@ export function createServerContext(
   return context;
 }
 
-function questionsOf({ sni, sessions }: ServerContextProps): readonly QuestionKind[] {
-  return [...(sni ? (['chain'] as const) : []), ...(sessions ? (['session'] as const) : [])];
+function questionsOf({ sni, sessions, tickets }: ServerContextProps): readonly QuestionKind[] {
+  return [
+    ...(sni ? ['chain' as const] : []),
+    ...(sessions ? ['session' as const] : []),
+    ...(tickets?.ask ? ['ticket-key' as const] : []),
+  ];
 }
 
 function serverNameProps(
@@ -189,9 +201,15 @@ export function serverTlsProps(props: ServerSessionProps): StartTlsProps {
 }
 
 /** What a session has of the options, beside the context. */
-export type SessionSettings = Pick<StartTlsProps, 'traceLimit' | 'traceRate' | 'fastShutdown'>;
+export type SessionSettings = Pick<
+  StartTlsProps,
+  'traceLimit' | 'traceRate' | 'fastShutdown' | 'tickets' | 'noteTickets'
+>;
 
-const plainSession: SessionSettings = { traceLimit: 0, traceRate: 0, fastShutdown: true };
+const plainSession: SessionSettings = {
+  ...{ traceLimit: 0, traceRate: 0, fastShutdown: true },
+  ...{ tickets: true, noteTickets: false },
+};
 
 /** @param trace the loglevel wants one */
 export function sessionSettings(options: CommonOptions, trace: boolean): SessionSettings {
@@ -199,6 +217,8 @@ export function sessionSettings(options: CommonOptions, trace: boolean): Session
     traceLimit: trace ? options.traceSizeLimit : 0,
     traceRate: options.traceRateLimit,
     fastShutdown: options.fastShutdownEnable,
+    tickets: true,
+    noteTickets: false,
   };
 }
 
@@ -227,6 +247,7 @@ export function createClientContext(
     enableRpk: options.enableRpk && !isPkix(options.securityLevel),
     verifyDepth: options.scertVerifydepth,
     tickets: true,
+    ticketRing: null,
     ticketCipher: null,
     sessionTimeout: 0,
     sessionIds: false,
@@ -323,6 +344,7 @@ type CommonProps = Omit<
   | 'trustServerCcerts'
   | 'verifyDepth'
   | 'tickets'
+  | 'ticketRing'
   | 'ticketCipher'
   | 'sessionTimeout'
   | 'sessionIds'
@@ -356,7 +378,6 @@ function commonProps(
     appendDefaultCa: options.appendDefaultCA,
     digest: options.fingerprintDigest,
     ask: [],
-    keyPrefix: null,
     acknowledgeSni: false,
     sniCache: null,
     daneDigests: [],

@@ -143,7 +143,7 @@ const bareContext: NativeContextProps = {
   verifyDepth: 9,
   digest: 'sha256',
   ask: [],
-  keyPrefix: null,
+  ticketRing: null,
   tickets: false,
   ticketCipher: null,
   sessionTimeout: 0,

@@ -70,8 +70,7 @@ export function keysToMake(
 ): readonly KeyTimes[] {
   const { active, next } = roles(keys, now);
   if (active === null) {
-    // Where a next one waits for its time already, this one fills the gap before it.
-    return [{ activeFrom: now, expires: next === null ? now + period : next.activeFrom }];
+    return [{ activeFrom: now, expires: now + period }];
   }
   const due = next === null && active.expires - now <= lead(period);
   return due ? [{ activeFrom: active.expires, expires: active.expires + period }] : [];

@@ -24,6 +24,8 @@ export interface Tlsmgr {
 
 /** Where the ticket keys of many processes come from. */
 export interface TicketKeySource {
+  /** Names the keys within this process, `redis://cache.example.com/0 mx` for example: who uses it shares them. */
+  readonly name: string;
   /** The same for all who share the keys. */
   readonly wrappingKey: WrappingKey;
   /**

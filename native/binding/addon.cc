@@ -17,6 +17,7 @@
 #include "environment.h"
 #include "listener.h"
 #include "process.h"
+#include "ticket_ring.h"
 
 namespace mxtls {
 
@@ -237,6 +238,13 @@ Napi::Value create_sni_cache(const Info &info)
     return environment == nullptr ? info.Env().Undefined() : SniCache::create(environment, info[0]);
 }
 
+Napi::Value open_ticket_ring(const Info &info)
+{
+    Environment *environment = environment_of(info);
+    return environment == nullptr ? info.Env().Undefined()
+                                  : TicketRing::open(environment, info[0], info[1]);
+}
+
 Napi::Value listen(const Info &info)
 {
     Environment *environment = environment_of(info);
@@ -327,6 +335,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     environment->set_class(Class::context, Context::define_class(env));
     environment->set_class(Class::chains, Chains::define_class(env));
     environment->set_class(Class::sni_cache, SniCache::define_class(env));
+    environment->set_class(Class::ticket_ring, TicketRing::define_class(env));
     exports.Set("initialize", Napi::Function::New(env, initialize, "initialize"));
     exports.Set("libraryInfo", Napi::Function::New(env, library_info, "libraryInfo"));
     exports.Set("libraryInit", Napi::Function::New(env, library_init, "libraryInit"));
@@ -336,6 +345,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("parseChains", Napi::Function::New(env, parse_chains, "parseChains"));
     exports.Set("createContext", Napi::Function::New(env, create_context, "createContext"));
     exports.Set("createSniCache", Napi::Function::New(env, create_sni_cache, "createSniCache"));
+    exports.Set("openTicketRing", Napi::Function::New(env, open_ticket_ring, "openTicketRing"));
     exports.Set("listen", Napi::Function::New(env, listen, "listen"));
     exports.Set("connect", Napi::Function::New(env, connect, "connect"));
     exports.Set("adopt", Napi::Function::New(env, adopt, "adopt"));

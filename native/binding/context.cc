@@ -1,12 +1,12 @@
 /* context.cc - see context.h. */
 #include "context.h"
 
-#include <cstring>
 #include <string>
 
 #include "args.h"
 #include "auth.h"
 #include "convert.h"
+#include "ticket_ring.h"
 
 namespace mxtls {
 
@@ -45,19 +45,14 @@ unsigned read_questions(Fields *fields, Napi::Value value)
     return ask;
 }
 
-void read_key_prefix(Fields *fields, glue_context_props *props)
+glue_ticket_ring *read_ticket_ring(Fields *fields)
 {
-    Napi::Value value = fields->value("keyPrefix");
-    if (value.IsNull()) {
-        return;
+    Napi::Value value = fields->value("ticketRing");
+    TicketRing *ring = TicketRing::from(value);
+    if ((ring == nullptr && !value.IsNull()) || (ring != nullptr && ring->get() == nullptr)) {
+        fields->fail("ticketRing", "an open one that openTicketRing() made, or null");
     }
-    if (!value.IsTypedArray() ||
-        value.As<Napi::TypedArray>().ByteLength() != sizeof(props->key_prefix)) {
-        fields->fail("keyPrefix", "8 bytes or null");
-        return;
-    }
-    Napi::Uint8Array bytes = value.As<Napi::Uint8Array>();
-    memcpy(props->key_prefix, bytes.Data(), sizeof(props->key_prefix));
+    return ring == nullptr ? nullptr : ring->get();
 }
 
 glue_chains *read_chains(Fields *fields)
@@ -276,8 +271,8 @@ Napi::Value Context::create(Environment *environment, Napi::Value value)
     props.verify_depth = static_cast<int>(fields.integer("verifyDepth", 0, 1000));
     props.digest = null_if_empty(digest);
     props.ask = read_questions(&fields, fields.value("ask"));
-    read_key_prefix(&fields, &props);
     props.tickets = fields.boolean("tickets");
+    props.ticket_ring = read_ticket_ring(&fields);
     props.ticket_cipher = null_if_empty(ticket_cipher);
     props.session_timeout = static_cast<unsigned>(fields.integer("sessionTimeout", 0, INT32_MAX));
     props.session_ids = fields.boolean("sessionIds");
@@ -318,6 +313,8 @@ std::shared_ptr<const TlsStart> Context::start(Environment *environment, Napi::V
     start->trace_limit = static_cast<size_t>(fields.integer("traceLimit", 0, kMaxTrace));
     start->trace_rate = static_cast<unsigned>(fields.integer("traceRate", 0, INT32_MAX));
     start->slow_shutdown = !fields.boolean("fastShutdown");
+    start->no_tickets = !fields.boolean("tickets");
+    start->note_tickets = fields.boolean("noteTickets");
     start->session = fields.bytes_or_null("session");
     Napi::Value auth = fields.value("auth");
     if (!fields.ok() || !read_auth(environment, auth, &start->auth)) {

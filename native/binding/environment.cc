@@ -293,12 +293,19 @@ void Environment::call(Callback which, std::initializer_list<napi_value> argumen
     invoke(which, arguments);
 }
 
-bool Environment::ask(Callback which, std::initializer_list<napi_value> arguments)
+Answer Environment::ask(Callback which, std::initializer_list<napi_value> arguments)
 {
     Napi::HandleScope scope(env_);
     napi_value result = invoke(which, arguments);
     bool yes = false;
-    return result != nullptr && napi_get_value_bool(env_, result, &yes) == napi_ok && yes;
+    napi_valuetype type = napi_undefined;
+    if (result == nullptr || napi_typeof(env_, result, &type) != napi_ok) {
+        return Answer::no;
+    }
+    if (type == napi_string) {
+        return Answer::restricted;
+    }
+    return napi_get_value_bool(env_, result, &yes) == napi_ok && yes ? Answer::yes : Answer::no;
 }
 
 /* Nothing comes back when JavaScript did not run, or threw. */

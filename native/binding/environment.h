@@ -48,7 +48,10 @@ enum class Callback {
     count
 };
 
-enum class Class { connection, listener, context, chains, sni_cache, count };
+enum class Class { connection, listener, context, chains, sni_cache, ticket_ring, count };
+
+/* What a callback returns: false, true, or a word. */
+enum class Answer { no, yes, restricted };
 
 /* Something that holds a descriptor or a place in the pool and must go before its environment. */
 class Resource {
@@ -81,8 +84,8 @@ class Environment {
     bool set_callbacks(Napi::Object callbacks);
     bool ready() const { return !callbacks_[0].IsEmpty(); }
     void call(Callback which, std::initializer_list<napi_value> arguments);
-    /* Calls and has the answer; false also where there is none. */
-    bool ask(Callback which, std::initializer_list<napi_value> arguments);
+    /* Calls and has the answer; no also where there is none. */
+    Answer ask(Callback which, std::initializer_list<napi_value> arguments);
     Napi::Value error_object(const glue_error &error);
     Napi::Value error_or_null(const glue_error *error);
     void throw_error(const glue_error &error);

@@ -139,6 +139,8 @@ void Handshake::step()
         props.trace_limit = start->trace_limit;
         props.trace_rate = start->trace_rate;
         props.slow_shutdown = start->slow_shutdown;
+        props.no_tickets = start->no_tickets || no_tickets;
+        props.note_tickets = start->note_tickets;
         props.auth = start->auth;
         props.session = start->session.empty() ? nullptr : start->session.data();
         props.session_len = start->session.size();

@@ -49,6 +49,8 @@ struct TlsStart {
     size_t trace_limit = 0;   /* bytes; 0: no trace */
     unsigned trace_rate = 0;  /* traces a minute; 0: any number */
     bool slow_shutdown = false;
+    bool no_tickets = false;   /* neither given nor taken */
+    bool note_tickets = false; /* what is done with their keys becomes notices */
 };
 
 class Mailbox;
@@ -82,6 +84,7 @@ class Handshake final : public Watch {
     Mailbox *const mailbox;
     HandshakeOwner *const owner;       /* alive until the outcome, or until leave() */
     Address peer;                      /* of an accepted connection, for the log */
+    bool no_tickets = false;           /* whatever `start` says */
     uint64_t id = 0;                   /* for cancel() and answer() */
     std::unique_ptr<glue_error> error; /* set after a failure */
     glue_notice *notices = nullptr;    /* owned; of a failed connection: it is gone itself */

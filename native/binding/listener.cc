@@ -157,7 +157,8 @@ bool Listener::accept_one()
         turn_away(fd);
         return true;
     }
-    if (asks_ && (!admitted(peer) || fd_ < 0)) { /* JavaScript may have closed the listener */
+    Answer answer = asks_ ? admission(peer) : Answer::yes;
+    if (answer == Answer::no || fd_ < 0) { /* JavaScript may have closed the listener */
         ::close(fd);
         return true;
     }
@@ -168,7 +169,7 @@ bool Listener::accept_one()
         return true;
     }
     if (start_ != nullptr) {
-        hand_over(conn, peer);
+        hand_over(conn, peer, answer == Answer::restricted);
         return true;
     }
     Napi::HandleScope scope(environment_->env());
@@ -179,7 +180,7 @@ bool Listener::accept_one()
     return true;
 }
 
-bool Listener::admitted(const Address &peer)
+Answer Listener::admission(const Address &peer)
 {
     Napi::HandleScope scope(environment_->env());
     int port;
@@ -225,10 +226,11 @@ void Listener::on_expired()
     }
 }
 
-void Listener::hand_over(glue_conn *conn, const Address &peer)
+void Listener::hand_over(glue_conn *conn, const Address &peer, bool no_tickets)
 {
     auto handshake = std::make_unique<Handshake>(conn, start_, environment_->mailbox(), this);
     handshake->peer = peer;
+    handshake->no_tickets = no_tickets;
     uint64_t id;
     glue_error err;
     if (environment_->submit(std::move(handshake), &id, &err)) {

@@ -55,10 +55,10 @@ class Listener final : public ObjectWrap<Listener>,
     bool read_limits(Napi::Value props);
     bool accept_one(); /* false: no more for now */
     bool full() const { return limit_ != 0 && *seats_ + handshakes_ >= limit_; }
-    bool admitted(const Address &peer);
+    Answer admission(const Address &peer);
     void turn_away(int fd);
     void accept_failed(int sys_errno);
-    void hand_over(glue_conn *conn, const Address &peer);
+    void hand_over(glue_conn *conn, const Address &peer, bool no_tickets);
     void close_socket();
     void leave_if_done();
 

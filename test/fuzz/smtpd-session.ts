@@ -11,6 +11,7 @@ import { ConnectionCount } from '../../lib/smtpd/connection-count.js';
 import { NetworkList } from '../../lib/smtpd/network-list.js';
 import { NewSessionRate } from '../../lib/smtpd/new-session-rate.js';
 import { Service } from '../../lib/smtpd/service.js';
+import { noTickets } from '../../lib/smtpd/tickets.js';
 import { Session } from '../../lib/smtpd/session.js';
 
 /** What a client saw, and what the engine's user got. */
@@ -115,6 +116,7 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
     connections: new ConnectionCount(0, []),
     sni: null,
     sessions: null,
+    tickets: noTickets,
     newSessions: new NewSessionRate({ limit: 0, unit: 60_000, exceptions: everybody }),
   });
 }

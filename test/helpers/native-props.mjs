@@ -24,7 +24,7 @@ export const plainContext = {
   verifyDepth: 9,
   digest: 'sha256',
   ask: [],
-  keyPrefix: null,
+  ticketRing: null,
   tickets: true,
   ticketCipher: null,
   sessionTimeout: 0,
@@ -44,6 +44,8 @@ export const plainTls = {
   traceLimit: 0,
   traceRate: 0,
   fastShutdown: true,
+  tickets: true,
+  noteTickets: false,
   auth: null,
   session: null,
 };

@@ -29,6 +29,7 @@ const anyProtocols = { floor: 0, ceiling: 0, exclude: 0 };
 const session = {
   ...{ sni: null, cipherList: null, securityLevel: -1, timeout: 5000, deadline: 10_000 },
   ...{ traceLimit: 0, traceRate: 0, fastShutdown: true, auth: null, session: null },
+  ...{ tickets: true, noteTickets: false },
   protocols: { floor: -1, ceiling: -1, exclude: 0 },
 };
 
@@ -47,7 +48,7 @@ function context(role, chains) {
     trustServerCcerts: false,
     ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },
     ...{
-      keyPrefix: null,
+      ticketRing: null,
       tickets: false,
       ticketCipher: null,
       sessionTimeout: 0,

@@ -187,6 +187,8 @@ test('a server session has time limits, and of the options what is not in the co
     traceLimit: 0,
     traceRate: 0,
     fastShutdown: true,
+    tickets: true,
+    noteTickets: false,
     auth: null,
     session: null,
   });

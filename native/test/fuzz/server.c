@@ -19,7 +19,6 @@ void fuzz_server_open(void)
     props.chains = testlib_chains(testlib_self_signed("EC", "mx.example.org"), NULL, NULL);
     props.ask = GLUE_ASK_TICKET_KEY | GLUE_ASK_SESSION | GLUE_ASK_CHAIN;
     props.acknowledge_sni = true;
-    memcpy(props.key_prefix, "MXTLSKEY", sizeof(props.key_prefix));
     context = glue_context_new(&props, &err);
     FUZZ_STATE(context != NULL);
     glue_chains_free(props.chains);
