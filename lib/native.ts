@@ -443,4 +443,6 @@ export interface NativeAddon {
   ): void;
   /** To a UNIX socket, without waiting: 0, or errno when the kernel did not take it. */
   sendDatagram(path: string, data: Uint8Array): number;
+  /** The user at the other end of a connected UNIX socket, as the kernel knows it; null: not to be had. */
+  peerUid(fd: number): number | null;
 }

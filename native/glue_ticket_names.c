@@ -15,8 +15,9 @@
 #include "glue_ticket_ring.h"
 
 #define OPEN_BIT 0x8000u
-#define TIME_MASK 0x7fffu /* seconds; nine hours, after which an old answer may look young again   \
-                           */
+#define TIME_MASK                                                                                  \
+    0x7fffu /* seconds; nine hours, after which an old answer may look young again                 \
+             */
 
 typedef struct place {
     _Atomic(uint64_t) *slot;

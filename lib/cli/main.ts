@@ -8,6 +8,7 @@ import { postconfCommand } from './postconf.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
 import { sniCommand } from './sni.js';
+import { tlsmgrCommand } from './tlsmgr.js';
 import { versionCommand } from './version.js';
 
 const commands: readonly Command[] = [
@@ -15,6 +16,7 @@ const commands: readonly Command[] = [
   smtpdCommand,
   sendCommand,
   sniCommand,
+  tlsmgrCommand,
   postconfCommand,
   versionCommand,
 ];

@@ -14,11 +14,14 @@ import { explainListenFailure } from './listen-failure.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal, onHangUp } from './signals.js';
+import { readTlsmgr, tlsmgrHelp, tlsmgrOption } from './tlsmgr-option.js';
+import type { SocketTlsmgrProps } from '../tlsmgr/socket-tlsmgr.js';
 import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
        [--connection-limit N] [--user NAME[:GROUP]] [--keylog FILE]
+       [--tlsmgr SOCKET [--wrapping-key FILE]]
        [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
@@ -41,6 +44,7 @@ Options:
                             to come again; near the limit time limits are short
   --user NAME[:GROUP]       once the ports are bound, and keys, certificates and tables are
                             read, become this user for good; only root can
+${tlsmgrHelp}
 ${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
@@ -67,6 +71,7 @@ interface Service {
   readonly user: Identity | null;
   readonly parameters: ParameterOptions;
   readonly keyLog: { readonly keyLogFile?: string };
+  readonly tlsmgr: SocketTlsmgrProps | null;
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -76,6 +81,7 @@ async function run(args: readonly string[]): Promise<number> {
     domain: { type: 'string', multiple: true },
     'connection-limit': { type: 'string' },
     user: { type: 'string' },
+    ...tlsmgrOption,
     ...keyLogOption,
     ...parameterOption,
   });
@@ -103,6 +109,7 @@ async function run(args: readonly string[]): Promise<number> {
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
     keyLog: readKeyLog(options),
+    tlsmgr: readTlsmgr(options),
   });
   return exitCode.ok;
 }
@@ -126,19 +133,23 @@ async function serve({
   user,
   parameters,
   keyLog,
+  tlsmgr,
 }: Service): Promise<void> {
-  const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
+  const [{ Smtpd }, { initLibrary }, { engineLogger }, { SocketTlsmgr }] = await Promise.all([
     import('../server.js'),
     import('../tls/library.js'),
     import('../log/logger.js'),
+    import('../tlsmgr/socket-tlsmgr.js'),
   ]);
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const late = new LateStore();
+  const manager = tlsmgr === null ? null : new SocketTlsmgr({ ...tlsmgr, logger });
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,
     ...keyLog,
+    ...(manager === null ? {} : { tlsmgr: manager }),
     onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
     onData: late.store,
   });
@@ -167,6 +178,7 @@ async function serve({
     logger.info(`${await signal}: ending; connections open: ${smtpd.connections}`);
   } finally {
     await smtpd.close();
+    await manager?.close();
   }
 }
 

@@ -17,6 +17,7 @@
 #include "environment.h"
 #include "listener.h"
 #include "process.h"
+#include "socket.h"
 #include "ticket_ring.h"
 
 namespace mxtls {
@@ -324,6 +325,18 @@ Napi::Value send_datagram(const Info &info)
     return Napi::Number::New(info.Env(), error);
 }
 
+Napi::Value peer_uid(const Info &info)
+{
+    Environment *environment = environment_of(info);
+    if (environment == nullptr) {
+        return info.Env().Undefined();
+    }
+    int64_t fd = limit_argument(info[0], INT32_MAX);
+    uint32_t uid;
+    bool known = fd >= 0 && user_of_peer(static_cast<int>(fd), &uid);
+    return known ? Napi::Number::New(info.Env(), uid) : info.Env().Null();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
     Environment *environment = Environment::create(env);
@@ -353,6 +366,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("setHandshakeThreads",
                 Napi::Function::New(env, set_handshake_threads, "setHandshakeThreads"));
     exports.Set("decodeData", Napi::Function::New(env, decode_data_call, "decodeData"));
+    exports.Set("peerUid", Napi::Function::New(env, peer_uid, "peerUid"));
     exports.Set("sendDatagram", Napi::Function::New(env, send_datagram, "sendDatagram"));
     return exports;
 }
