@@ -211,3 +211,7 @@ export {
   type TlsrptSink,
   type TlsrptSubmitter,
 } from './tlsrpt/index.js';
+export { LmdbSessionStore, type LmdbSessionStoreProps } from './session-cache/lmdb-store.js';
+export { RedisTlsmgr, type RedisTlsmgrProps } from './tlsmgr/redis-tlsmgr.js';
+export { type CacheProps, TlsmgrService, type TlsmgrServiceProps } from './tlsmgr/service.js';
+export { type CachePolicy, SocketTlsmgr, type SocketTlsmgrProps } from './tlsmgr/socket-tlsmgr.js';

@@ -18,6 +18,7 @@ const PACKAGES = [
   ...['nodejs', 'libssl-dev', 'libnode-dev', 'g++', 'make', 'python3', 'openssl'],
   ...['postfix', 'swaks', 'libnet-ssleay-perl', 'gnutls-bin'],
   ...['nsd', 'unbound', 'ldnsutils'],
+  ...['valkey-server', 'valkey-sentinel'],
 ];
 const HASH = createHash('sha256').update(PACKAGES.join(' ')).digest('hex').slice(0, 12);
 

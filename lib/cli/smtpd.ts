@@ -14,14 +14,19 @@ import { explainListenFailure } from './listen-failure.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal, onHangUp } from './signals.js';
-import { readTlsmgr, tlsmgrHelp, tlsmgrOption } from './tlsmgr-option.js';
-import type { SocketTlsmgrProps } from '../tlsmgr/socket-tlsmgr.js';
+import {
+  openTlsmgr,
+  readTlsmgr,
+  type TlsmgrChoice,
+  tlsmgrHelp,
+  tlsmgrOption,
+} from './tlsmgr-option.js';
 import { type Access, accessFor } from './smtpd-access.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
        [--connection-limit N] [--user NAME[:GROUP]] [--keylog FILE]
-       [--tlsmgr SOCKET [--wrapping-key FILE]]
+       [--tlsmgr SOCKET|ADDRESS [--wrapping-key FILE]]
        [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
@@ -71,7 +76,7 @@ interface Service {
   readonly user: Identity | null;
   readonly parameters: ParameterOptions;
   readonly keyLog: { readonly keyLogFile?: string };
-  readonly tlsmgr: SocketTlsmgrProps | null;
+  readonly tlsmgr: TlsmgrChoice | null;
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -135,16 +140,16 @@ async function serve({
   keyLog,
   tlsmgr,
 }: Service): Promise<void> {
-  const [{ Smtpd }, { initLibrary }, { engineLogger }, { SocketTlsmgr }] = await Promise.all([
+  const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
     import('../tls/library.js'),
     import('../log/logger.js'),
-    import('../tlsmgr/socket-tlsmgr.js'),
   ]);
   initLibrary(parameters.library);
   const logger = engineLogger(undefined, 'smtpd');
   const late = new LateStore();
-  const manager = tlsmgr === null ? null : new SocketTlsmgr({ ...tlsmgr, logger });
+  const timeout = parameters.smtpd.tls?.sessionCacheTimeout;
+  const manager = tlsmgr === null ? null : await openTlsmgr(tlsmgr, timeout, logger);
   const received = (session: SmtpdSession): string => smtpd.receivedHeader(session);
   const smtpd: Smtpd = new Smtpd({
     ...parameters.smtpd,

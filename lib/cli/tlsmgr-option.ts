@@ -1,5 +1,7 @@
-/** `--tlsmgr SOCKET` and `--wrapping-key FILE`: ticket keys and sessions shared with other processes. */
-import type { SocketTlsmgrProps } from '../tlsmgr/socket-tlsmgr.js';
+/** `--tlsmgr WHERE` and `--wrapping-key FILE`: ticket keys and sessions shared with other processes. */
+import type { Logger } from '../log/logger.js';
+import { namesRedis } from '../session-cache/redis-address.js';
+import type { Tlsmgr } from '../tlsmgr/tlsmgr.js';
 import type { OptionSpec, ParsedArgs } from './args.js';
 import { usageError } from './command.js';
 
@@ -8,11 +10,35 @@ export const tlsmgrOption = {
   'wrapping-key': { type: 'string' },
 } as const satisfies Readonly<Record<string, OptionSpec>>;
 
-export const tlsmgrHelp = `  --tlsmgr SOCKET           share TLS sessions with other processes through "mxtls tlsmgr"
-  --wrapping-key FILE       its wrapping key: share ticket keys, too`;
+export const tlsmgrHelp = `  --tlsmgr SOCKET|ADDRESS   share TLS sessions with other processes: through "mxtls tlsmgr" on
+                            this UNIX socket, or through a Valkey or Redis
+                            (redis://HOST?wrapping-key=FILE)
+  --wrapping-key FILE       that of "mxtls tlsmgr": share ticket keys, too`;
+
+export interface TlsmgrChoice {
+  /** A UNIX socket, or the address of a Redis. */
+  readonly where: string;
+  readonly wrappingKeyFile: string | null;
+}
+
+/** Nothing is opened yet that could fail for lack of a service. @throws TlsError (rejects) `INVALID_PARAMETER`, `WRAPPING_KEY` */
+export async function openTlsmgr(
+  { where, wrappingKeyFile: file }: TlsmgrChoice,
+  sessionCacheTimeout: number | undefined,
+  logger: Logger,
+): Promise<Tlsmgr> {
+  if (namesRedis(where)) {
+    const { RedisTlsmgr } = await import('../tlsmgr/redis-tlsmgr.js');
+    const timeout = sessionCacheTimeout === undefined ? {} : { sessionCacheTimeout };
+    return await RedisTlsmgr.open({ address: where, logger, ...timeout });
+  }
+  const { SocketTlsmgr } = await import('../tlsmgr/socket-tlsmgr.js');
+  const key = file === null ? {} : { wrappingKey: { file } };
+  return new SocketTlsmgr({ path: where, logger, ...key });
+}
 
 /** @throws TlsError `COMMAND_LINE` */
-export function readTlsmgr(options: ParsedArgs): Omit<SocketTlsmgrProps, 'logger'> | null {
+export function readTlsmgr(options: ParsedArgs): TlsmgrChoice | null {
   const path = options.string('tlsmgr');
   const file = options.string('wrapping-key');
   if (path === null && file === null) {
@@ -21,5 +47,8 @@ export function readTlsmgr(options: ParsedArgs): Omit<SocketTlsmgrProps, 'logger
   if (path === null || path === '') {
     throw usageError('--wrapping-key without a tlsmgr', 'add --tlsmgr SOCKET');
   }
-  return file === null ? { path } : { path, wrappingKey: { file } };
+  if (namesRedis(path) && file !== null) {
+    throw usageError('--wrapping-key is for a socket', 'add ?wrapping-key=FILE to the address');
+  }
+  return { where: path, wrappingKeyFile: file };
 }

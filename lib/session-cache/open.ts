@@ -2,6 +2,8 @@
 import { TlsError } from '../errors.js';
 import { LmdbSessionStore } from './lmdb-store.js';
 import { OpeningStore } from './opening-store.js';
+import { namesRedis, parseRedisAddress } from './redis-address.js';
+import { RedisSessionStore } from './redis-store.js';
 import { cacheTimeout, MemorySessionStore, type SessionStore } from './store.js';
 
 /** Files of Postfix's, which empties them at each start: memory loses nothing that they would keep. */
@@ -18,7 +20,7 @@ export interface OpenSessionStoreProps {
 /**
  * Nothing is opened before it is needed: a file that cannot be is one warning of who asks for a session.
  *
- * @param database `memory:`, `lmdb:FILE`; `btree:FILE` and the like are taken for the former, with a warning
+ * @param database `memory:`, `lmdb:FILE`, `redis://…`; `btree:FILE` and the like are taken for the former, with a warning
  * @returns null where there is to be no cache
  * @throws TlsError `INVALID_PARAMETER` for another type
  */
@@ -34,6 +36,10 @@ export function openSessionStore(
   const name = colon < 0 ? '' : database.slice(colon + 1);
   if (type === 'lmdb' && name !== '') {
     return new OpeningStore(() => LmdbSessionStore.open({ file: name, timeout }));
+  }
+  if (namesRedis(database)) {
+    parseRedisAddress(database);
+    return new OpeningStore(() => RedisSessionStore.open(database, timeout));
   }
   if (filesOfPostfix.includes(type)) {
     const advice = `write lmdb:${name} for a file, or memory:`;
