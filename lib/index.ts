@@ -211,6 +211,11 @@ export {
   type TlsrptSink,
   type TlsrptSubmitter,
 } from './tlsrpt/index.js';
+export {
+  MemorySessionStore,
+  type MemorySessionStoreProps,
+  type SessionStore,
+} from './session-cache/store.js';
 export { LmdbSessionStore, type LmdbSessionStoreProps } from './session-cache/lmdb-store.js';
 export { RedisTlsmgr, type RedisTlsmgrProps } from './tlsmgr/redis-tlsmgr.js';
 export { type CacheProps, TlsmgrService, type TlsmgrServiceProps } from './tlsmgr/service.js';

@@ -101,11 +101,7 @@ export class Smtpd {
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
-    this.#sessionCaches = new SessionCaches({
-      tls: this.#options.tls,
-      logger: this.#logger,
-      store: options.sessionStore ?? options.tlsmgr?.sessions('smtpd') ?? undefined,
-    });
+    this.#sessionCaches = new SessionCaches(this.#options.tls, this.#logger, options);
     this.#relayClientcerts = new TableList({
       parameter: 'relay_clientcerts',
       specs: this.#options.relayClientcerts,

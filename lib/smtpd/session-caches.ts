@@ -6,24 +6,29 @@ import { GuardedStore } from '../session-cache/guarded-store.js';
 import { openSessionStore } from '../session-cache/open.js';
 import { OpeningStore } from '../session-cache/opening-store.js';
 import { ServerSessions } from '../session-cache/server-sessions.js';
+import { namesRedis, parseRedisAddress } from '../session-cache/redis-address.js';
 import { cacheTimeout, type SessionStore } from '../session-cache/store.js';
+import type { Tlsmgr } from '../tlsmgr/tlsmgr.js';
 import type { ResolvedSmtpdTls } from '../tls/options.js';
 
 const parameter = 'smtpd_tls_session_cache_database';
 
-export interface SessionCachesProps {
-  readonly tls: ResolvedSmtpdTls;
-  readonly logger: Required<Logger>;
-  /** In the place of `smtpd_tls_session_cache_database`; whose it is closes it. */
-  readonly store: SessionStore | undefined;
+/** In the place of `smtpd_tls_session_cache_database`; whose it is closes it. */
+export interface SessionStoreOptions {
+  readonly sessionStore?: SessionStore;
+  readonly tlsmgr?: Tlsmgr;
 }
 
 export class SessionCaches {
-  readonly #props: SessionCachesProps;
+  readonly #tls: ResolvedSmtpdTls;
+  readonly #logger: Required<Logger>;
+  readonly #given: SessionStore | null;
   #opening: Promise<SessionStore | null> | null = null;
 
-  constructor(props: SessionCachesProps) {
-    this.#props = props;
+  constructor(tls: ResolvedSmtpdTls, logger: Required<Logger>, options: SessionStoreOptions) {
+    this.#tls = tls;
+    this.#logger = logger;
+    this.#given = options.sessionStore ?? options.tlsmgr?.sessions('smtpd') ?? null;
   }
 
   /**
@@ -39,30 +44,34 @@ export class SessionCaches {
       return null;
     }
     const libraryVersion = addon.libraryInfo().runtimeNumber;
-    const { logger, tls } = this.#props;
-    const verbose = parseLoglevel(tls.loglevel).flags.cache;
-    return new ServerSessions({ store, service, libraryVersion, logger, verbose });
+    const verbose = parseLoglevel(this.#tls.loglevel).flags.cache;
+    return new ServerSessions({
+      ...{ store, service, libraryVersion, verbose, logger: this.#logger },
+    });
   }
 
   async close(): Promise<void> {
     const store = await this.#opening?.catch(() => null);
     this.#opening = null;
-    if (this.#props.store === undefined) {
+    if (this.#given === null) {
       await store?.close();
     }
   }
 
   async #open(): Promise<SessionStore | null> {
-    const { tls, logger, store } = this.#props;
-    const timeout = tls.sessionCacheTimeout / 1000;
+    const { sessionCacheDatabase, sessionCacheTimeout } = this.#tls;
+    const logger = this.#logger;
+    const timeout = sessionCacheTimeout / 1000;
     const warn = (text: string) => logger.warn(text);
-    const given = cacheTimeout(timeout) === 0 ? undefined : store;
-    const opened =
-      given ?? openSessionStore(tls.sessionCacheDatabase, { parameter, timeout, warn });
+    const given = cacheTimeout(timeout) === 0 ? null : this.#given;
+    const opened = given ?? openSessionStore(sessionCacheDatabase, { parameter, timeout, warn });
     if (opened === null) {
       return null;
     }
-    const name = given === undefined ? tls.sessionCacheDatabase : 'of the application';
+    const shown = namesRedis(sessionCacheDatabase)
+      ? parseRedisAddress(sessionCacheDatabase).shown // without its password
+      : sessionCacheDatabase;
+    const name = given === null ? shown : 'of the application';
     const guarded = new GuardedStore({ store: opened, name, logger });
     if (opened instanceof OpeningStore) {
       await guarded.ready(() => opened.ready());
