@@ -220,3 +220,8 @@ export { LmdbSessionStore, type LmdbSessionStoreProps } from './session-cache/lm
 export { RedisTlsmgr, type RedisTlsmgrProps } from './tlsmgr/redis-tlsmgr.js';
 export { type CacheProps, TlsmgrService, type TlsmgrServiceProps } from './tlsmgr/service.js';
 export { type CachePolicy, SocketTlsmgr, type SocketTlsmgrProps } from './tlsmgr/socket-tlsmgr.js';
+export { cacheTimeout } from './tls/cache-timeout.js';
+export type { Clock } from './tls/chain-keeper.js';
+export type { TicketClock } from './tlsmgr/ticket-keys.js';
+export type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr/tlsmgr.js';
+export type { SealedKey, SealedKeyInfo } from './tlsmgr/sealed-key.js';

@@ -11,7 +11,7 @@ import { type TicketClock, ticketKeyPeriod } from './ticket-keys.js';
 import type { CacheType, TicketKeySource, Tlsmgr } from './tlsmgr.js';
 
 export interface RedisTlsmgrProps {
-  /** As {@link parseRedisAddress} takes it, with `wrapping-key`. */
+  /** `redis://HOST?wrapping-key=FILE` and the like; docs/tlsmgr.md tells of more. */
   readonly address: string;
   /** Milliseconds: `smtpd_tls_session_cache_timeout`, the same on all hosts; default an hour. */
   readonly sessionCacheTimeout?: number;
