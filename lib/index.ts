@@ -223,5 +223,7 @@ export { type CachePolicy, SocketTlsmgr, type SocketTlsmgrProps } from './tlsmgr
 export { cacheTimeout } from './tls/cache-timeout.js';
 export type { Clock } from './tls/chain-keeper.js';
 export type { TicketClock } from './tlsmgr/ticket-keys.js';
+export type { TicketOptions } from './smtpd/tickets.js';
+export { type MintedKeys, TicketKeyMint, type TicketKeyMintProps } from './tlsmgr/mint.js';
+export { type SealedKey, type SealedKeyInfo, sealedKeyInfo } from './tlsmgr/sealed-key.js';
 export type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr/tlsmgr.js';
-export type { SealedKey, SealedKeyInfo } from './tlsmgr/sealed-key.js';

@@ -238,7 +238,7 @@ export interface NativeTicketRing {
   ): boolean;
   /** The keys in use, and what {@link install} wants of them. */
   keys(): { readonly generation: number; readonly sealed: readonly Buffer[] };
-  /** Idempotent. The last one to close a ring takes its keys out of use. */
+  /** Idempotent. The last one to close a ring takes its keys out of use; collected, it leaves them to the contexts. */
   close(): void;
 }
 

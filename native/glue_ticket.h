@@ -32,6 +32,9 @@ glue_ticket_ring *glue_ticket_ring_open(const char *name, const glue_wrapping *w
 /* Drops the opener's reference; with the last opener the keys go, whoever else has the ring. */
 void glue_ticket_ring_close(glue_ticket_ring *ring);
 
+/* The same for an opener that was collected and did not say so: the keys stay with the contexts. */
+void glue_ticket_ring_abandon(glue_ticket_ring *ring);
+
 glue_ticket_ring *glue_ticket_ring_up_ref(glue_ticket_ring *ring); /* NULL is fine */
 void glue_ticket_ring_free(glue_ticket_ring *ring); /* drops one reference; NULL is fine */
 

@@ -272,13 +272,20 @@ static bool same_wrapping(const glue_ticket_ring *ring, const glue_wrapping *wra
     return same;
 }
 
+/* With a reference: one whose last is being dropped is passed over. Under the registry's mutex. */
 static glue_ticket_ring *find(const char *name)
 {
-    glue_ticket_ring *ring = registry;
-    while (ring != NULL && strcmp(ring->name, name) != 0) {
-        ring = ring->next;
+    for (glue_ticket_ring *ring = registry; ring != NULL; ring = ring->next) {
+        int references = atomic_load_explicit(&ring->references, memory_order_relaxed);
+        while (strcmp(ring->name, name) == 0 && references > 0) {
+            if (atomic_compare_exchange_weak_explicit(&ring->references, &references,
+                                                      references + 1, memory_order_relaxed,
+                                                      memory_order_relaxed)) {
+                return ring;
+            }
+        }
     }
-    return ring;
+    return NULL;
 }
 
 glue_ticket_ring *glue_ticket_ring_open(const char *name, const glue_wrapping *wrapping,
@@ -290,31 +297,35 @@ glue_ticket_ring *glue_ticket_ring_open(const char *name, const glue_wrapping *w
     }
     pthread_mutex_lock(&registry_mutex);
     glue_ticket_ring *ring = find(name);
+    bool usable = ring == NULL || same_wrapping(ring, wrapping, err);
     if (ring == NULL) {
         ring = make(name, wrapping, err);
         if (ring != NULL) {
             ring->next = registry;
             registry = ring;
-            ring->openers = 1;
         }
-    } else if (same_wrapping(ring, wrapping, err)) {
-        glue_ticket_ring_up_ref(ring);
+    }
+    if (ring != NULL && usable) {
         ring->openers++;
-    } else {
-        ring = NULL;
     }
     pthread_mutex_unlock(&registry_mutex);
+    if (!usable) {
+        glue_ticket_ring_free(ring);
+        return NULL;
+    }
     return ring;
 }
 
-/* From here on another ring may have the name. Under the registry's mutex. */
+/* From here on another ring may have the name; idempotent. Under the registry's mutex. */
 static void unregister(glue_ticket_ring *ring)
 {
     glue_ticket_ring **at = &registry;
-    while (*at != ring) {
+    while (*at != NULL && *at != ring) {
         at = &(*at)->next;
     }
-    *at = ring->next;
+    if (*at == ring) {
+        *at = ring->next;
+    }
 }
 
 /* Contexts may have the ring for as long as they like: an empty one. */
@@ -339,6 +350,14 @@ void glue_ticket_ring_close(glue_ticket_ring *ring)
     glue_ticket_ring_free(ring);
 }
 
+void glue_ticket_ring_abandon(glue_ticket_ring *ring)
+{
+    pthread_mutex_lock(&registry_mutex);
+    ring->openers--;
+    pthread_mutex_unlock(&registry_mutex);
+    glue_ticket_ring_free(ring);
+}
+
 glue_ticket_ring *glue_ticket_ring_up_ref(glue_ticket_ring *ring)
 {
     if (ring != NULL) {
@@ -351,6 +370,9 @@ void glue_ticket_ring_free(glue_ticket_ring *ring)
 {
     if (ring != NULL &&
         atomic_fetch_sub_explicit(&ring->references, 1, memory_order_acq_rel) == 1) {
+        pthread_mutex_lock(&registry_mutex);
+        unregister(ring);
+        pthread_mutex_unlock(&registry_mutex);
         destroy(ring);
     }
 }

@@ -45,8 +45,12 @@ export function ticketProps(
     tickets: wantsTickets(options) && usable,
     ticketRing: keys?.ring ?? null,
     ticketCipher: usable ? own : null,
-    // A ticket is good for one period of its key and for the one in which the key is the former one.
-    sessionTimeout: 2 * cacheTimeout(Math.ceil(sessionCacheTimeout / 1000)),
+    sessionTimeout: sessionSeconds(sessionCacheTimeout),
     sessionIds: alwaysIssueSessionIds,
   };
+}
+
+/** A ticket is good for one period of its key and for the one in which the key is the former one. */
+function sessionSeconds(sessionCacheTimeout: number): number {
+  return 2 * cacheTimeout(Math.ceil(sessionCacheTimeout / 1000));
 }

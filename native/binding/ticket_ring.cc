@@ -181,17 +181,20 @@ napi_value TicketRing::keys(Napi::Env env, const Napi::CallbackInfo &)
     return object;
 }
 
-void TicketRing::close_ring()
+napi_value TicketRing::close(Napi::Env env, const Napi::CallbackInfo &)
 {
     if (ring_ != nullptr) {
         glue_ticket_ring_close(std::exchange(ring_, nullptr));
     }
+    return env.Undefined();
 }
 
-napi_value TicketRing::close(Napi::Env env, const Napi::CallbackInfo &)
+/* Collected, or the environment has ended: contexts of others may still live by it. */
+TicketRing::~TicketRing()
 {
-    close_ring();
-    return env.Undefined();
+    if (ring_ != nullptr) {
+        glue_ticket_ring_abandon(ring_);
+    }
 }
 
 } // namespace mxtls

@@ -16,7 +16,7 @@ class TicketRing final : public ObjectWrap<TicketRing> {
     static constexpr napi_type_tag kTag = {0x6d78746c7374726e, 0x71c3e80d5a96f24b};
 
     explicit TicketRing(glue_ticket_ring *opened) : ring_(opened) {}
-    ~TicketRing() { close_ring(); }
+    ~TicketRing();
 
     static Napi::Function define_class(Napi::Env env);
     /* openTicketRing() of lib/native.ts. */
@@ -31,7 +31,6 @@ class TicketRing final : public ObjectWrap<TicketRing> {
     napi_value keys(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value close(Napi::Env env, const Napi::CallbackInfo &info);
     bool require_open(Napi::Env env) const;
-    void close_ring();
 
     glue_ticket_ring *ring_; /* nullptr once closed */
 };

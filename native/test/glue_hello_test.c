@@ -16,8 +16,11 @@ static struct {
     unsigned char data[64];
     size_t len;
     glue_chains *chains;
+    glue_ticket_ring *ring; /* gets its key, now that it is asked for */
     bool refuse;
 } talk;
+
+static const unsigned char *ticket_key; /* sealed */
 
 static void answer(glue_conn *conn, const glue_question *question)
 {
@@ -25,6 +28,9 @@ static void answer(glue_conn *conn, const glue_question *question)
     talk.times++;
     talk.len = question->len < sizeof(talk.data) ? question->len : sizeof(talk.data);
     memcpy(talk.data, question->data, talk.len);
+    if (talk.ring != NULL) {
+        testlib_ring_use(talk.ring, NULL, ticket_key, NULL);
+    }
     glue_conn_answer(conn, talk.chains, talk.refuse);
 }
 
@@ -37,13 +43,11 @@ typedef struct world {
     glue_chains *chains;
     glue_context *server;
     glue_context *client;
+    glue_ticket_ring *ring;
     test_pair pair;
-    unsigned char key_name[16];
 } world;
 
-static const unsigned char ticket_keys[80] = "MXTLSKEYabcdefgh0123456789abcdef";
-
-/* A server that asks `ask`, up to TLS `ceiling`, with ticket keys of a known name. */
+/* A server that asks `ask`, up to TLS `ceiling`, with a ticket key. */
 static bool world_open(world *w, unsigned ask, int ceiling)
 {
     memset(w, 0, sizeof(*w));
@@ -56,15 +60,14 @@ static bool world_open(world *w, unsigned ask, int ceiling)
     props.ask = ask;
     props.acknowledge_sni = true;
     props.protocols.ceiling = ceiling;
-    memcpy(props.key_prefix, "MXTLSKEY", sizeof(props.key_prefix));
+    w->ring = testlib_ring("hello", "wrapping key");
+    ticket_key = testlib_ticket_key(w->ring);
+    testlib_ring_use(w->ring, NULL, ticket_key, NULL);
+    props.ticket_ring = w->ring;
     w->server = glue_context_new(&props, &err);
     props = testlib_props(GLUE_CLIENT);
     w->client = glue_context_new(&props, &err);
-    if (!EXPECT(w->server != NULL) || !EXPECT(w->client != NULL)) {
-        return false;
-    }
-    size_t size = (size_t)SSL_CTX_get_tlsext_ticket_keys(w->server->ctx, NULL, 0);
-    return EXPECT_INT(SSL_CTX_set_tlsext_ticket_keys(w->server->ctx, (void *)ticket_keys, size), 1);
+    return EXPECT(w->server != NULL) && EXPECT(w->client != NULL);
 }
 
 static void world_close(world *w)
@@ -73,6 +76,7 @@ static void world_close(world *w)
     glue_context_free(w->server);
     glue_context_free(w->client);
     glue_chains_free(w->chains);
+    glue_ticket_ring_close(w->ring);
     talk_reset();
 }
 
@@ -104,18 +108,66 @@ static SSL_SESSION *first_session(world *w, const char *sni)
 
 /* ------------------------------------------------------------------ ticket key */
 
+/* A session whose key the server does not have any more. */
+static SSL_SESSION *session_of_an_unknown_key(world *w)
+{
+    SSL_SESSION *session = first_session(w, NULL);
+    EXPECT_INT(talk.times, 0); /* nothing was offered */
+    testlib_ring_use(w->ring, NULL, testlib_ticket_key(w->ring), NULL);
+    return session;
+}
+
 static void asks_for_the_key(int ceiling)
 {
     world w;
     NEED(world_open(&w, GLUE_ASK_TICKET_KEY, ceiling));
-    SSL_SESSION *session = first_session(&w, NULL);
+    SSL_SESSION *session = session_of_an_unknown_key(&w);
     NEED(session != NULL);
-    EXPECT_INT(talk.times, 0); /* nothing was offered */
+    talk.ring = w.ring;
     EXPECT(connect_pair(&w, NULL, session));
     EXPECT_INT(talk.asked, GLUE_ASK_TICKET_KEY);
     EXPECT_INT(talk.times, 1);
     EXPECT_INT(talk.len, 16);
-    EXPECT(memcmp(talk.data, ticket_keys, 16) == 0);
+    EXPECT(memcmp(talk.data, ticket_key + 4, 16) == 0);
+    EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 1);
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static void no_key_is_a_full_handshake(int ceiling)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, ceiling));
+    SSL_SESSION *session = session_of_an_unknown_key(&w);
+    NEED(session != NULL);
+    for (int i = 0; i < 3; i++) {
+        testlib_pair_close(&w.pair);
+        EXPECT(connect_pair(&w, NULL, session));
+        EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 0);
+        EXPECT_INT(talk.times, 1); /* and is remembered */
+    }
+    SSL_SESSION_free(session);
+    world_close(&w);
+}
+
+static void no_tls13_key_is_a_full_handshake(void)
+{
+    no_key_is_a_full_handshake(TLS1_3_VERSION);
+}
+
+static void no_tls12_key_is_a_full_handshake(void)
+{
+    no_key_is_a_full_handshake(TLS1_2_VERSION);
+}
+
+static void a_known_key_is_not_asked_for(void)
+{
+    world w;
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
+    SSL_SESSION *session = first_session(&w, NULL);
+    NEED(session != NULL);
+    EXPECT(connect_pair(&w, NULL, session));
+    EXPECT_INT(talk.times, 0);
     EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 1);
     SSL_SESSION_free(session);
     world_close(&w);
@@ -133,14 +185,20 @@ static void a_tls12_ticket_asks_for_its_key(void)
 
 static void a_foreign_prefix_is_not_asked_for(void)
 {
-    world w;
-    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
-    memcpy(w.server->key_prefix, "OTHERKEY", 8);
-    SSL_SESSION *session = first_session(&w, NULL);
+    world w, other;
+    NEED(world_open(&other, GLUE_ASK_TICKET_KEY, 0));
+    SSL_SESSION *session = first_session(&other, NULL);
+    world_close(&other);
     NEED(session != NULL);
+    NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
+    glue_ticket_ring_free(w.server->ticket_ring);
+    w.server->ticket_ring = testlib_ring("hello, foreign", "another wrapping key");
     EXPECT(connect_pair(&w, NULL, session));
     EXPECT_INT(talk.times, 0);
+    EXPECT_INT(SSL_session_reused(w.pair.server.conn->ssl), 0);
     SSL_SESSION_free(session);
+    testlib_pair_close(&w.pair);
+    glue_ticket_ring_close(glue_ticket_ring_up_ref(w.server->ticket_ring));
     world_close(&w);
 }
 
@@ -149,7 +207,7 @@ static void a_hello_retry_asks_once(void)
 {
     world w;
     NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
-    SSL_SESSION *session = first_session(&w, NULL);
+    SSL_SESSION *session = session_of_an_unknown_key(&w);
     NEED(session != NULL);
     EXPECT_INT(SSL_CTX_set1_groups_list(w.server->ctx, "secp384r1"), 1);
     EXPECT(connect_pair(&w, NULL, session));
@@ -162,7 +220,7 @@ static void a_refused_question_ends_with_an_alert(void)
 {
     world w;
     NEED(world_open(&w, GLUE_ASK_TICKET_KEY, 0));
-    SSL_SESSION *session = first_session(&w, NULL);
+    SSL_SESSION *session = session_of_an_unknown_key(&w);
     NEED(session != NULL);
     talk.refuse = true;
     EXPECT(!connect_pair(&w, NULL, session));
@@ -462,6 +520,9 @@ static void the_name_is_there_on_a_tls12_resumption(void)
 static const test_case cases[] = {
     {"a TLS 1.3 ticket asks for its key", a_tls13_ticket_asks_for_its_key},
     {"a TLS 1.2 ticket asks for its key", a_tls12_ticket_asks_for_its_key},
+    {"no TLS 1.3 key is a full handshake, and asked for once", no_tls13_key_is_a_full_handshake},
+    {"no TLS 1.2 key is a full handshake, and asked for once", no_tls12_key_is_a_full_handshake},
+    {"a known key is not asked for", a_known_key_is_not_asked_for},
     {"a key name with a foreign prefix is not asked for", a_foreign_prefix_is_not_asked_for},
     {"a HelloRetryRequest does not ask again", a_hello_retry_asks_once},
     {"a refused question ends with an alert", a_refused_question_ends_with_an_alert},

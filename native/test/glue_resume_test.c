@@ -56,63 +56,13 @@ static glue_context_props trusting_props(void)
 
 /* ------------------------------------------------------------------ tickets */
 
-static unsigned new_sessions;
-static SSL_SESSION *last_session;
-
-static int on_new_session(SSL *ssl, SSL_SESSION *session)
-{
-    (void)ssl;
-    new_sessions++;
-    SSL_SESSION_free(last_session);
-    last_session = session;
-    return 1;
-}
-
 /* A client context with a certificate, whose sessions are counted and kept. */
 static glue_context *collecting_client(int version)
 {
     glue_context_props props = testlib_props(GLUE_CLIENT);
     props.chains = client_chain;
     props.protocols = (glue_protocols){version, version, 0};
-    glue_context *client = make(&props);
-    SSL_CTX_set_session_cache_mode(client->ctx,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
-    SSL_CTX_sess_set_new_cb(client->ctx, on_new_session);
-    new_sessions = 0;
-    return client;
-}
-
-static void drop_session(void)
-{
-    SSL_SESSION_free(last_session);
-    last_session = NULL;
-}
-
-/* A full handshake; leaves its session in last_session. */
-static void full_handshake(glue_context *server, glue_context *client)
-{
-    test_pair pair;
-    EXPECT(testlib_pair(&pair, server, client, NULL));
-    EXPECT(testlib_pair_talk(&pair, "220 hello"));
-    testlib_pair_close(&pair);
-}
-
-/* A handshake that offers last_session; what the server made of it. */
-static glue_snapshot come_back(glue_context *server, glue_context *client)
-{
-    test_pair pair;
-    glue_snapshot snapshot = {.status = ""};
-    EXPECT(testlib_pair_open(&pair) && testlib_pair_start(&pair, server, client, NULL));
-    EXPECT_INT(SSL_set_session(pair.client.conn->ssl, last_session), 1);
-    EXPECT(testlib_pair_drive(&pair));
-    EXPECT(glue_conn_snapshot(pair.server.conn, &snapshot));
-    testlib_pair_close(&pair);
-    return snapshot;
-}
-
-static bool resumes(glue_context *server, glue_context *client)
-{
-    return come_back(server, client).resumed;
+    return testlib_collector(&props);
 }
 
 static void tickets_resume(int version)
@@ -120,37 +70,15 @@ static void tickets_resume(int version)
     glue_context_props props = server_props();
     glue_context *server = make(&props);
     glue_context *client = collecting_client(version);
-    full_handshake(server, client);
-    EXPECT_INT(new_sessions, 1);
-    NEED(last_session != NULL);
-    EXPECT_INT(SSL_SESSION_has_ticket(last_session), 1);
-    EXPECT_INT(SSL_SESSION_get_max_early_data(last_session), 0);
-    EXPECT(resumes(server, client));
+    testlib_visit(server, client, NULL);
+    EXPECT_INT(testlib_sessions(), 1);
+    NEED(testlib_session() != NULL);
+    EXPECT_INT(SSL_SESSION_has_ticket(testlib_session()), 1);
+    EXPECT_INT(SSL_SESSION_get_max_early_data(testlib_session()), 0);
+    EXPECT(testlib_visit(server, client, testlib_session()).resumed);
     glue_context_free(server);
     glue_context_free(client);
-    drop_session();
-}
-
-/* tls_session_ticket_cipher: tickets of one context are full handshakes at another. */
-static void tickets_by_another_cipher(int version)
-{
-    glue_context_props props = server_props();
-    props.ticket_cipher = "aes-128-cbc";
-    glue_context *server = make(&props);
-    glue_context *other = make(&props);
-    glue_context *client = collecting_client(version);
-    full_handshake(server, client);
-    NEED(last_session != NULL);
-    EXPECT_INT(SSL_SESSION_has_ticket(last_session), 1);
-    SSL_SESSION *first = SSL_SESSION_dup(last_session);
-    EXPECT(resumes(server, client));
-    drop_session();
-    last_session = first;
-    EXPECT(!resumes(other, client));
-    glue_context_free(server);
-    glue_context_free(other);
-    glue_context_free(client);
-    drop_session();
+    testlib_session_drop();
 }
 
 static void ciphers_that_make_no_tickets(void)
@@ -185,14 +113,14 @@ static void without_tickets(int version)
     props.tickets = false;
     glue_context *server = make(&props);
     glue_context *client = collecting_client(version);
-    full_handshake(server, client);
-    EXPECT(last_session == NULL || SSL_SESSION_has_ticket(last_session) == 0);
-    if (last_session != NULL) {
-        EXPECT(!resumes(server, client));
+    testlib_visit(server, client, NULL);
+    EXPECT(testlib_session() == NULL || SSL_SESSION_has_ticket(testlib_session()) == 0);
+    if (testlib_session() != NULL) {
+        EXPECT(!testlib_visit(server, client, testlib_session()).resumed);
     }
     glue_context_free(server);
     glue_context_free(client);
-    drop_session();
+    testlib_session_drop();
 }
 
 /* ------------------------------------------------------------------ the session-id context */
@@ -207,12 +135,12 @@ static glue_snapshot go_elsewhere(int version, const glue_context_props *a,
     glue_context *client = collecting_client(version);
     SSL_CTX_get_tlsext_ticket_keys(first->ctx, keys, sizeof(keys));
     SSL_CTX_set_tlsext_ticket_keys(second->ctx, keys, sizeof(keys));
-    full_handshake(first, client);
-    glue_snapshot snapshot = come_back(second, client);
+    testlib_visit(first, client, NULL);
+    glue_snapshot snapshot = testlib_visit(second, client, testlib_session());
     glue_context_free(first);
     glue_context_free(second);
     glue_context_free(client);
-    drop_session();
+    testlib_session_drop();
     return snapshot;
 }
 
@@ -335,7 +263,6 @@ static void fields_do_not_run_into_each_other(int version)
     }
 
 BOTH(tickets_resume)
-BOTH(tickets_by_another_cipher)
 BOTH(without_tickets)
 BOTH(equal_settings_resume_elsewhere)
 BOTH(service_is_another)
@@ -358,7 +285,6 @@ BOTH(fields_do_not_run_into_each_other)
 
 static const test_case cases[] = {
     CASES("one ticket per handshake resumes", tickets_resume),
-    CASES("tickets by another cipher resume, where they are from", tickets_by_another_cipher),
     {"a cipher that does not suit is an error", ciphers_that_make_no_tickets},
     {"no allocation that fails while keys are made does harm", no_allocation_that_fails_does_harm},
     CASES("without tickets nothing resumes", without_tickets),

@@ -12,6 +12,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -547,11 +548,24 @@ unsigned testlib_secret_seen(void)
     return secrets_freed;
 }
 
+static atomic_long blocks;
+
+long testlib_blocks(void)
+{
+    return atomic_load_explicit(&blocks, memory_order_relaxed);
+}
+
+static void *counted(void *block)
+{
+    atomic_fetch_add_explicit(&blocks, block == NULL ? 0 : 1, memory_order_relaxed);
+    return block;
+}
+
 static void *fault_malloc(size_t size, const char *file, int line)
 {
     (void)file;
     (void)line;
-    return fault_now() ? NULL : malloc(size);
+    return fault_now() ? NULL : counted(malloc(size));
 }
 
 static void *fault_realloc(void *old, size_t size, const char *file, int line)
@@ -559,7 +573,10 @@ static void *fault_realloc(void *old, size_t size, const char *file, int line)
     (void)file;
     (void)line;
     look_for_secret(old);
-    return fault_now() ? NULL : realloc(old, size);
+    if (fault_now()) {
+        return NULL;
+    }
+    return old == NULL ? counted(realloc(old, size)) : realloc(old, size);
 }
 
 static void fault_free(void *old, const char *file, int line)
@@ -567,6 +584,7 @@ static void fault_free(void *old, const char *file, int line)
     (void)file;
     (void)line;
     look_for_secret(old);
+    atomic_fetch_sub_explicit(&blocks, old == NULL ? 0 : 1, memory_order_relaxed);
     free(old);
 }
 

@@ -10,6 +10,7 @@
 #define MXTLS_TESTLIB_H
 
 #include <openssl/evp.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 
 #include "../openssl_glue.h"
@@ -158,6 +159,29 @@ bool testlib_pair_talk(test_pair *pair, const char *text);
 
 void testlib_pair_close(test_pair *pair);
 
+/* ------------------------------------------------------------------ sessions and ticket keys */
+
+/* A client context whose new sessions are counted and kept, the last one of them. */
+glue_context *testlib_collector(const glue_context_props *props);
+
+/* What collectors have: how many came since the last drop, and the last one (lent; or NULL). */
+unsigned testlib_sessions(void);
+SSL_SESSION *testlib_session(void);
+void testlib_session_drop(void);
+
+/* A handshake that offers `session` (NULL: none) and a line: what the server made of it. */
+glue_snapshot testlib_visit(glue_context *server, glue_context *client, SSL_SESSION *session);
+
+/* A ring with a wrapping key that `secret` begins. */
+glue_ticket_ring *testlib_ring(const char *name, const char *secret);
+
+/* A new key of a ring, sealed. Testlib owns it. */
+const unsigned char *testlib_ticket_key(glue_ticket_ring *ring);
+
+/* These are in use from now on; NULL: none. */
+void testlib_ring_use(glue_ticket_ring *ring, const unsigned char *next,
+                      const unsigned char *active, const unsigned char *previous);
+
 /* ------------------------------------------------------------------ allocation faults */
 
 /* Puts the failing allocator under OpenSSL; first thing in main(), before any use of OpenSSL. */
@@ -169,6 +193,9 @@ void testlib_faults_install(void);
  */
 void testlib_secret_watch(const void *bytes, size_t len);
 unsigned testlib_secret_seen(void);
+
+/* How many blocks OpenSSL's allocator has out. */
+long testlib_blocks(void);
 
 /* The nth allocation from now on fails, once; 0 = none. */
 void testlib_faults_arm(unsigned long nth);

@@ -13,6 +13,8 @@ const BUILD = join(ROOT, 'build', 'bench');
 const KEYS = {
   ecdsa: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
   rsa4096: ['-newkey', 'rsa:4096'],
+  rsa2048: ['-newkey', 'rsa:2048'],
+  mldsa65: ['-newkey', 'ml-dsa-65'],
 };
 
 function must(what, command, args) {
@@ -53,7 +55,7 @@ function makeNodeConfig(tickets) {
  * @typedef {object} Kit
  * @property {string} floor      the C server
  * @property {string} load       the load generator
- * @property {Record<'ecdsa' | 'rsa4096', string>} chains
+ * @property {Record<keyof typeof KEYS, string>} chains
  * @property {string} nodeConfig OpenSSL configuration for the node:tls peers
  * @property {number} tickets    session tickets per handshake, on every server
  * @property {string} openssl    version
@@ -71,7 +73,7 @@ export function prepareKit() {
   return {
     floor: join(BUILD, 'bench_floor'),
     load: join(BUILD, 'bench_load'),
-    chains: { ecdsa: makeChain(openssl, 'ecdsa'), rsa4096: makeChain(openssl, 'rsa4096') },
+    chains: Object.fromEntries(Object.keys(KEYS).map((name) => [name, makeChain(openssl, name)])),
     nodeConfig: makeNodeConfig(1),
     tickets: 1,
     openssl: openssl.version,

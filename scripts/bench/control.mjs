@@ -7,7 +7,8 @@ import { parseArgs } from 'node:util';
 
 /**
  * --chain FILE, --groups LIST, --delay for a server whose event-loop delay is wanted, --limit N for
- * one that turns connections over that number away, and --sni TABLE for the one that knows names.
+ * one that turns connections over that number away, --sni TABLE for the one that knows names, and
+ * --fixed-ticket-key for one whose tickets OpenSSL makes with a key of its own.
  */
 export function serverOptions() {
   const { values } = parseArgs({
@@ -17,13 +18,15 @@ export function serverOptions() {
       delay: { type: 'boolean', default: false },
       limit: { type: 'string', default: '0' },
       sni: { type: 'string', default: '' },
+      'fixed-ticket-key': { type: 'boolean', default: false },
     },
   });
   if (values.chain === undefined || values.groups === undefined) {
     throw new Error('a bench server needs --chain and --groups');
   }
   const { chain, groups, delay, sni } = values;
-  return { chain, groups, delay, sni, limit: Number(values.limit) };
+  const fixedTicketKey = values['fixed-ticket-key'];
+  return { chain, groups, delay, sni, fixedTicketKey, limit: Number(values.limit) };
 }
 
 /** The timer behind the histogram costs CPU, so it runs only where the delay is the figure. */

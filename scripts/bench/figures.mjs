@@ -18,6 +18,7 @@ import {
 } from './rounds.mjs';
 import { withServer } from './servers.mjs';
 import { measureDestinations } from './destinations-figure.mjs';
+import { measureResumed } from './resumed-figure.mjs';
 import { measureSni } from './sni-figure.mjs';
 import { measureStores } from './stores-figure.mjs';
 import { measureBulk, measureDeliveries, measureSessions } from './smtp-figures.mjs';
@@ -206,6 +207,10 @@ export const FIGURES = {
   handshake8: {
     about: 'the same with 8 connections at a time',
     measure: (bench) => measureHandshakes(bench, 'handshake8', 8, { floor: 1.3 }),
+  },
+  resumed: {
+    about: 'server CPU per resumed handshake: the ring of ticket keys, against full handshakes too',
+    measure: measureResumed,
   },
   sni: {
     about:

@@ -1,5 +1,5 @@
-// Runs the load generator and insists that every handshake was a full and proper one: a server that
-// drops connections or sends another number of tickets would only look faster.
+// Runs the load generator and insists that every handshake was a proper one, full or resumed as
+// asked for: a server that drops connections or sends another number of tickets would only look faster.
 import { LineChild } from './process.mjs';
 
 /**
@@ -10,13 +10,15 @@ import { LineChild } from './process.mjs';
  * @property {number} concurrency
  * @property {string} [mode]  of the generator; default: handshake
  * @property {number} [names]  how many server names to ask for in turn; default: none
+ * @property {boolean} [tls12]  instead of TLS 1.3
  * @property {number} [size]  bytes of the message of the smtp modes
  */
 
-function loadArguments(kit, { port, group, count, concurrency, mode, names, size }) {
+function loadArguments(kit, { port, group, count, concurrency, mode, names, size, tls12 }) {
   return [
     ...(mode === undefined ? [] : ['--mode', mode]),
     ...(names === undefined ? [] : ['--names', String(names)]),
+    ...(tls12 === true ? ['--tls12'] : []),
     ...(size === undefined ? [] : ['--size', String(size)]),
     ...['--port', String(port), '--group', group, '--count', String(count)],
     ...['--concurrency', String(concurrency), '--tickets', String(kit.tickets)],
@@ -24,8 +26,12 @@ function loadArguments(kit, { port, group, count, concurrency, mode, names, size
 }
 
 function insist(kit, load, result) {
+  const resumed = load.mode === 'resumed' ? load.count - 1 : 0;
   const proper =
-    result.failed === 0 && result.truncated === 0 && result.tickets === load.count * kit.tickets;
+    result.failed === 0 &&
+    result.truncated === 0 &&
+    result.resumed === resumed &&
+    result.tickets === (load.count - resumed) * kit.tickets;
   if (!proper) {
     throw new Error(`not every handshake was proper: ${JSON.stringify(result)}`);
   }

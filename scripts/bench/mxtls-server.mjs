@@ -31,10 +31,22 @@ addon.initialize({
 });
 addon.libraryInit('none', '');
 
+/** Three keys, as a server has them that has been running for a while. */
+function fill(ring) {
+  const now = Date.now();
+  const [previous, active, next] = [-1, 0, 1].map((n) =>
+    ring.mint(now + n * 1_800_000, now + (n + 1) * 1_800_000),
+  );
+  ring.install(next, active, previous, ring.keys().generation);
+  return ring;
+}
+
+const ring = fill(addon.openTicketRing('bench', null));
+
 const context = addon.createContext({
   role: 'server',
   service: 'bench',
-  protocols: { floor: 0x0304, ceiling: 0, exclude: 0 },
+  protocols: { floor: 0x0303, ceiling: 0, exclude: 0 },
   securityLevel: 0,
   cipherList: null,
   groups: options.groups,
@@ -53,10 +65,10 @@ const context = addon.createContext({
   verifyDepth: 9,
   digest: 'sha256',
   ask: [],
-  ticketRing: null,
+  ticketRing: options.fixedTicketKey ? null : ring,
   tickets: true,
   ticketCipher: null,
-  sessionTimeout: 0,
+  sessionTimeout: 7200,
   sessionIds: false,
   acknowledgeSni: false,
   sniCache: null,

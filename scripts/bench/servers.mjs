@@ -19,6 +19,7 @@ const PEERS = ['20', '24'];
  * @property {readonly string[] | null} lacks  groups its OpenSSL does not know
  * @property {boolean} [chunking]          SMTP servers: it has BDAT
  * @property {(settings: Settings) => LineChild} spawn
+ * @property {() => Pick<Server, 'name' | 'spawn'>} [withFixedKey]  mxtls whose tickets OpenSSL makes
  * @property {(table: string) => Pick<Server, 'name' | 'spawn'>} [withNames]  mxtls with a table of names
  *
  * @typedef {object} Settings
@@ -71,6 +72,14 @@ function mxtlsServer(program) {
     missing: existsSync(dist) ? (missing ?? null) : 'dist/ is missing; run `npm run build`',
     lacks: [],
     spawn: (settings) => new LineChild(process.execPath, nodeArguments(program, settings)),
+    withFixedKey: () => ({
+      name: 'mxtls, fixed key',
+      spawn: (settings) =>
+        new LineChild(process.execPath, [
+          ...nodeArguments(program, settings),
+          '--fixed-ticket-key',
+        ]),
+    }),
     withNames: (table) => ({
       name: 'mxtls',
       spawn: (settings) =>

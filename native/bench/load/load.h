@@ -20,6 +20,8 @@ typedef struct load_options {
     unsigned long tickets;     /* session tickets to wait for after a handshake */
     unsigned long names;       /* server names to ask for in turn, nI.bench.test; 0: none */
     const char *group;
+    bool tls12;         /* instead of TLS 1.3 */
+    bool resume;        /* all but the first come back with its session */
     bool hold;          /* keep finished connections open until the end of stdin */
     unsigned long size; /* bytes of the message of the smtp modes */
     const char *data;   /* that message with the end of data */
@@ -52,10 +54,12 @@ typedef struct load_mode {
     const char *name;
     const char *summary;
     bool can_hold;
+    bool resumes;
     load_action actions[LOAD_MAX_ACTIONS]; /* ends at NULL */
 } load_mode;
 
 extern const load_mode load_handshake_mode;
+extern const load_mode load_resumed_mode;
 extern const load_mode load_idle_mode;
 extern const load_mode load_smtp_mode;
 extern const load_mode load_smtp_bdat_mode;
@@ -65,6 +69,7 @@ typedef struct load_result {
     unsigned long failed;
     unsigned long truncated;
     unsigned long tickets;
+    unsigned long resumed;
     double cpu;     /* microseconds of this process in that time */
     double seconds; /* from the first connect to the last close, or until all are held */
 } load_result;
@@ -75,7 +80,9 @@ load_result load_run(const load_mode *mode, const load_options *options);
 /* load_tls.c: a client context for one group; actions that modes are made of. */
 SSL_CTX *load_tls_context(const load_options *options);
 load_progress load_tls_handshake(load_conn *conn);
+SSL_SESSION *load_tls_session(void); /* what the first one left, lent; NULL: it is not done */
 load_progress load_tls_tickets(load_conn *conn);
+load_progress load_tls_first_tickets(load_conn *conn);
 load_progress load_tls_close(load_conn *conn);
 load_progress load_tls_wait_close(load_conn *conn);
 load_progress load_tls_progress(const load_conn *conn, int result);

@@ -39,9 +39,11 @@ typedef struct load_state {
     load_result result;
 } load_state;
 
+static unsigned long at_a_time(const load_options *options);
 static double now(void);
 static double cpu_now(void);
 static void start_one(load_state *state);
+static void offer_session(SSL *ssl);
 static void name_server(const load_state *state, SSL *ssl);
 static int connect_socket(unsigned long port);
 static void step(load_state *state, load_conn *conn);
@@ -65,7 +67,7 @@ load_result load_run(const load_mode *mode, const load_options *options)
     double begin = now();
     double cpu_begin = cpu_now();
     while (state.started < options->count || state.under_way > 0) {
-        while (state.under_way < options->concurrency && state.started < options->count) {
+        while (state.under_way < at_a_time(options) && state.started < options->count) {
             start_one(&state);
         }
         struct epoll_event events[EVENTS];
@@ -83,9 +85,16 @@ load_result load_run(const load_mode *mode, const load_options *options)
     if (options->hold) {
         hold_until_stdin_ends(&state);
     }
+    SSL_SESSION_free(load_tls_session());
     SSL_CTX_free(state.ctx);
     close(state.epoll);
     return state.result;
+}
+
+/* The first one is alone until it has what the others come back with. */
+static unsigned long at_a_time(const load_options *options)
+{
+    return options->resume && load_tls_session() == NULL ? 1 : options->concurrency;
 }
 
 static double now(void)
@@ -116,6 +125,7 @@ static void start_one(load_state *state)
         bench_fail_openssl("out of memory");
     }
     name_server(state, ssl);
+    offer_session(ssl);
     struct epoll_event event = {
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.ptr = conn,
@@ -125,6 +135,18 @@ static void start_one(load_state *state)
     }
     state->started++;
     state->under_way++;
+}
+
+/* A copy: OpenSSL (3.5) has a client use a session of TLS 1.3 once, and marks it. */
+static void offer_session(SSL *ssl)
+{
+    if (load_tls_session() != NULL) {
+        SSL_SESSION *copy = SSL_SESSION_dup(load_tls_session());
+        if (copy == NULL || SSL_set_session(ssl, copy) != 1) {
+            bench_fail_openssl("cannot offer a session");
+        }
+        SSL_SESSION_free(copy);
+    }
 }
 
 static void name_server(const load_state *state, SSL *ssl)
@@ -182,6 +204,7 @@ static void finish(load_state *state, load_conn *conn, load_progress progress)
 {
     state->under_way--;
     state->result.tickets += conn->tickets;
+    state->result.resumed += SSL_session_reused(conn->ssl) == 1 ? 1 : 0;
     if (progress == LOAD_FAILED) {
         report_first_failure(state, conn);
         state->result.failed++;

@@ -1,8 +1,9 @@
 /*
- * load_tls.c - the client's TLS: one group, TLS 1.3, nothing verified, nothing resumed.
+ * load_tls.c - the client's TLS: one group, one version, nothing verified.
  *
  * The certificate's signature over the handshake is still checked, as every client does. Sessions
- * are only counted: the callback tells that a ticket has come.
+ * are only counted, but for the one that others come back with: the callback tells that a ticket
+ * has come.
  */
 #include "load.h"
 
@@ -14,11 +15,15 @@
 
 static int count_ticket(SSL *ssl, SSL_SESSION *session);
 
+static SSL_SESSION *first_session;
+
 SSL_CTX *load_tls_context(const load_options *options)
 {
     OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, NULL);
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-    if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
+    int version = options->tls12 ? TLS1_2_VERSION : TLS1_3_VERSION;
+    if (ctx == NULL || SSL_CTX_set_min_proto_version(ctx, version) != 1 ||
+        SSL_CTX_set_max_proto_version(ctx, version) != 1 ||
         SSL_CTX_set1_groups_list(ctx, options->group) != 1) {
         bench_fail_openssl("cannot make a client with the group \"%s\"", options->group);
     }
@@ -47,6 +52,17 @@ load_progress load_tls_tickets(load_conn *conn)
         }
     }
     return LOAD_DONE;
+}
+
+/* Who comes back gets none, or does not wait for it. */
+load_progress load_tls_first_tickets(load_conn *conn)
+{
+    return SSL_session_reused(conn->ssl) == 1 ? LOAD_DONE : load_tls_tickets(conn);
+}
+
+SSL_SESSION *load_tls_session(void)
+{
+    return first_session;
 }
 
 /* Our close-notify, then the server's; the transport's end alone counts as truncated. */
@@ -88,10 +104,13 @@ load_progress load_tls_wait_close(load_conn *conn)
 
 static int count_ticket(SSL *ssl, SSL_SESSION *session)
 {
-    (void)session;
     load_conn *conn = SSL_get_app_data(ssl);
     conn->tickets++;
-    return 0; /* the session is not kept */
+    if (!conn->options->resume || first_session != NULL) {
+        return 0; /* the session is not kept */
+    }
+    first_session = session;
+    return 1;
 }
 
 load_progress load_tls_progress(const load_conn *conn, int result)
