@@ -9,11 +9,11 @@ import { addon } from './addon.js';
 import { TlsError } from './errors.js';
 import type {
   Admission,
-  NativeChains,
   NativeConnection,
   NativeContext,
   NativeListener,
   NativeNotice,
+  QuestionAnswer,
   QuestionKind,
 } from './native.js';
 
@@ -58,7 +58,7 @@ export interface ListenerOwner {
 export type QuestionHandler = (
   kind: QuestionKind,
   data: Buffer,
-  answer: (value: NativeChains | null | false) => void,
+  answer: (value: QuestionAnswer) => void,
 ) => void;
 
 const questionHandlers = new WeakMap<NativeContext, QuestionHandler>();

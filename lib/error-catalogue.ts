@@ -35,6 +35,7 @@ export const errorCatalogue = {
   CA_LOAD: { class: 'config', text: 'the trusted CA certificates cannot be loaded' },
   MAIN_CF: { class: 'config', text: 'the configuration file cannot be used' },
   LOOKUP_TABLE: { class: 'config', text: 'a lookup table cannot be used' },
+  SESSION_CACHE: { class: 'config', text: 'a session cache cannot be used' },
   NO_SERVER_CERTS: { class: 'config', text: 'no server certificates' },
   LISTEN_FAILED: { class: 'config', text: 'cannot listen' },
   CONNECT_FAILED: { class: 'io', text: 'cannot connect' },

@@ -64,6 +64,9 @@ export type Admission = boolean | 'without-tickets';
 
 export type QuestionKind = 'ticket-key' | 'session' | 'chain';
 
+/** To `chain`: chains; to `session`: the session; null: nothing of the kind; false: the handshake is to fail. */
+export type QuestionAnswer = NativeChains | Uint8Array | null | false;
+
 export interface LibraryInfo {
   readonly headers: string;
   readonly headersNumber: number;
@@ -108,7 +111,7 @@ export interface NativeContextProps {
   readonly appendDefaultCa: boolean;
   readonly verifyDepth: number;
   readonly digest: string;
-  /** Questions that suspend a handshake. */
+  /** Questions that suspend a handshake. With `session`, new sessions are there to be kept: `newSessionId()`. */
   readonly ask: readonly QuestionKind[];
   readonly tickets: boolean;
   /** Keys of the tickets, and what `ask` for `ticket-key` needs; null: the context's own, which end with it. */
@@ -207,6 +210,9 @@ export interface NativeNotice {
     | 'sni-invalid'
     | 'sni-changed'
     | 'sni-unmatched'
+    /** A session was asked for, or found, under this id. */
+    | 'session-lookup'
+    | 'session-reloaded'
     /** A session ticket was made with a key of a ring. */
     | 'ticket-issued'
     /** A client's was opened. */
@@ -220,8 +226,8 @@ export interface NativeNotice {
     /** No reference name could be set: verification fails. */
     | 'no-names';
   /**
-   * The server name as the client sent it; `tlsa-unusable`: `3 1 1 HEX`; `ticket-*`: when the key expires, seconds since
-   * 1970; else empty.
+   * The server name as the client sent it; `session-*`: upper-case hex; `tlsa-unusable`: `3 1 1 HEX`; `ticket-*`: when the
+   * key expires, seconds since 1970; else empty.
    */
   readonly name: string;
   /** `sni-changed`: the name after the HelloRetryRequest; else empty. */
@@ -340,9 +346,15 @@ export interface NativeConnection {
   takeNotices(): readonly NativeNotice[] | null;
   /**
    * A client's first new session, once; null: none, or not yet (in TLS 1.3 it comes with the first data), or the server
-   * did not match. It holds secrets and the outcome of verification; one of TLS 1.3 is to be used once.
+   * did not match. It holds secrets and the outcome of verification; one of TLS 1.3 is to be used once. Server: see
+   * `newSessionId()`.
    */
   takeSession(): Buffer | null;
+  /**
+   * Server that asks for sessions: the id of the new one, which `takeSession()` then gives; null: the handshake made none
+   * that is to be kept.
+   */
+  newSessionId(): Buffer | null;
   /** Null without a certificate. */
   claims(): NativeClaims | null;
   /**
@@ -454,8 +466,11 @@ export interface NativeAddon {
   connect(props: ConnectProps): NativeConnection;
   /** Takes a duplicate of a connected socket's descriptor. */
   adopt(fd: number): NativeConnection;
-  /** Answers `onQuestion`; late or repeated answers are ignored. `false` refuses: the handshake ends with an alert. */
-  answer(token: number, answer: NativeChains | null | false): void;
+  /**
+   * Answers `onQuestion`; late or repeated answers are ignored. `false` refuses: the handshake ends with an alert. To
+   * `session`: what `takeSession()` gave; bytes that are no session are none.
+   */
+  answer(token: number, answer: QuestionAnswer): void;
   /** Threads of the process-wide pool; 0: on the main loop. An error once the pool runs with another number. */
   setHandshakeThreads(count: number): void;
   /**
@@ -472,4 +487,6 @@ export interface NativeAddon {
   ): void;
   /** To a UNIX socket, without waiting: 0, or errno when the kernel did not take it. */
   sendDatagram(path: string, data: Uint8Array): number;
+  /** The user at the other end of a connected UNIX socket, as the kernel knows it; null: not to be had. */
+  peerUid(fd: number): number | null;
 }

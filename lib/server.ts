@@ -21,7 +21,9 @@ import { Listener, type SmtpdListener, type SmtpdListenOptions } from './smtpd/l
 import { NewSessionRate } from './smtpd/new-session-rate.js';
 import { receivedHeader } from './smtpd/received.js';
 import { Service } from './smtpd/service.js';
+import type { SessionStore } from './session-cache/store.js';
 import type { Session } from './smtpd/session.js';
+import { SessionCaches } from './smtpd/session-caches.js';
 import { SessionList } from './smtpd/session-list.js';
 import { SmtpdTables } from './smtpd/tables.js';
 import { noTickets, SmtpdTickets, type TicketOptions, ticketOptionNames } from './smtpd/tickets.js';
@@ -55,11 +57,16 @@ export interface SmtpdOptions
    * with mode 0600, appended to. A warning tells of it. Default: none, whatever SSLKEYLOGFILE says.
    */
   readonly keyLogFile?: string;
+  /**
+   * Keeps TLS sessions of clients without tickets, in the place of `tls.sessionCacheDatabase`; it may serve several
+   * processes. It stays open when the Smtpd closes.
+   */
+  readonly sessionStore?: SessionStore;
 }
 
 const ownFields: readonly string[] = [
   ...handlerNames,
-  ...['logger', 'underStress', 'keyLogFile'],
+  ...['logger', 'underStress', 'keyLogFile', 'sessionStore'],
   ...ticketOptionNames,
   ...sniOptionNames,
   ...certificateOptionNames,
@@ -76,6 +83,7 @@ export class Smtpd {
   readonly #connections: ConnectionCount;
   readonly #newSessions: NewSessionRate;
   readonly #sni: SniKeeper;
+  readonly #sessionCaches: SessionCaches;
   readonly #tables: SmtpdTables;
   readonly #keeper: ChainKeeper;
   readonly #tickets: SmtpdTickets;
@@ -94,6 +102,7 @@ export class Smtpd {
     this.#handlers = options;
     this.#logger = engineLogger(options.logger, 'smtpd');
     this.#sni = new SniKeeper(this.#options.tls, options.tls, this.#logger);
+    this.#sessionCaches = new SessionCaches(this.#options.tls, this.#logger, options);
     this.#tables = new SmtpdTables(this.#options, this.#logger);
     this.#tickets = new SmtpdTickets(options, this.#options.tls, (text) => this.#logger.warn(text));
     this.#keyLogFile = checkKeyLogOption(options.keyLogFile);
@@ -151,6 +160,7 @@ export class Smtpd {
   async listen(where: SmtpdListenOptions = {}): Promise<SmtpdListener> {
     const wrappermode = where.wrappermode ?? this.#options.tls.wrappermode;
     const { use } = serverTlsMode({ ...this.#options.tls, wrappermode });
+    const name = where.service ?? (wrappermode ? 'submissions' : 'smtpd');
     if (use) {
       await this.#tables.open();
     }
@@ -163,7 +173,8 @@ export class Smtpd {
       newSessions: this.#newSessions,
       keyLogFile: this.#keyLogFile,
       wrappermode,
-      name: where.service ?? null,
+      name,
+      sessions: use ? await this.#sessionCaches.sessionsOf(name) : null,
       sni: use ? await this.#sni.open() : null,
       tables: this.#tables,
       tickets: use ? await this.#tickets.open(where.tickets) : noTickets,
@@ -269,6 +280,7 @@ export class Smtpd {
     this.#sni.close();
     this.#tables.close();
     this.#tickets.close();
+    await this.#sessionCaches.close();
   }
 
   #renew(chains: NativeChains | null): () => void {

@@ -43,6 +43,7 @@
     X(CONFIG, CA_LOAD, "the trusted CA certificates cannot be loaded")                             \
     X(CONFIG, MAIN_CF, "the configuration file cannot be used") /*lib*/                            \
     X(CONFIG, LOOKUP_TABLE, "a lookup table cannot be used")    /*lib*/                            \
+    X(CONFIG, SESSION_CACHE, "a session cache cannot be used")  /*lib*/                            \
     X(CONFIG, NO_SERVER_CERTS, "no server certificates")        /*lib*/                            \
     X(CONFIG, LISTEN_FAILED, "cannot listen")                                                      \
     /* io: the system said no */                                                                   \

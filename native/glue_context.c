@@ -10,7 +10,8 @@
  * and the session-id context is a digest of everything that decides whom a session may be resumed
  * for, equal on every process and host with the same settings and different otherwise: a ticket
  * from where a client CA is trusted must not count where it is not. Tickets are stateless (RFC
- * 5077, RFC 8446 4.6.1), so OpenSSL's session cache stays off.
+ * 5077, RFC 8446 4.6.1) or sessions are kept outside (glue_session_store.c), so OpenSSL's session
+ * cache stays off.
  *
  * Owns the SSL_CTX and the digest. A failure is the operator's configuration, or lack of memory.
  */
@@ -342,7 +343,7 @@ static glue_status configure_server(glue_context *context, const glue_context_pr
         return GLUE_ERROR;
     }
     glue_hello_register(context);
-    return GLUE_OK;
+    return glue_session_store_register(context, err);
 }
 
 static glue_status configure_client(glue_context *context, const glue_context_props *props,

@@ -7,9 +7,10 @@
  * connection and unwind: no JavaScript and no waiting in here. The gate runs again after every
  * retry and after a HelloRetryRequest, so answers are remembered per connection.
  *
- * Which field counts: in a TLS 1.3 handshake only the PSK identities (RFC 8446 4.2.11; 32 bytes are
- * a session id, longer ones begin with a key name), the legacy session id being random noise; else
- * the session ticket (RFC 5077), and the session id only where that is empty.
+ * Which field counts: in a TLS 1.3 handshake only the PSK identities (RFC 8446 4.2.11; without
+ * tickets those of 32 bytes are session ids, else longer ones begin with a key name), the legacy
+ * session id being random noise; else the session ticket (RFC 5077), and the session id only where
+ * that is empty.
  *
  * It also notes the server name, since SSL_get_servername() is NULL on a TLS 1.2 resumption; what
  * an operator should know of it becomes a notice. A malformed extension is left for OpenSSL to
@@ -157,15 +158,22 @@ static bool hello_offers_tls13(SSL *ssl)
     return false;
 }
 
+/* OpenSSL reads tickets then, and looks for no session in a TLS 1.3 handshake. */
+static bool tickets_are_on(SSL *ssl)
+{
+    return (SSL_get_options(ssl) & SSL_OP_NO_TICKET) == 0;
+}
+
 /* The first PSK identity that looks like ours. */
 static bool hello_psk_identity(SSL *ssl, view *identity)
 {
     view ext, list, age;
+    bool tickets = tickets_are_on(ssl);
     if (!extension(ssl, TLSEXT_TYPE_psk, &ext) || !view_prefixed(&ext, 2, &list)) {
         return false;
     }
     while (view_prefixed(&list, 2, identity) && view_take(&list, 4, &age)) {
-        if (identity->len >= SESSION_ID_LEN) {
+        if (tickets ? identity->len > SESSION_ID_LEN : identity->len == SESSION_ID_LEN) {
             return true;
         }
     }
@@ -331,6 +339,7 @@ void glue_hello_forget(struct glue_conn *conn)
     if (conn->hello == NULL) {
         return;
     }
+    SSL_SESSION_free(conn->hello->session);
     glue_chains_free(conn->hello->chains);
     OPENSSL_free(conn->hello);
     conn->hello = NULL;

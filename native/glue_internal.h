@@ -8,6 +8,7 @@
 #define MXTLS_GLUE_INTERNAL_H
 
 #include <stdatomic.h>
+#include <time.h>
 
 #include <openssl/opensslv.h>
 
@@ -225,6 +226,11 @@ void glue_session_register(SSL_CTX *ctx);
  */
 bool glue_session_apply(struct glue_conn *conn, const glue_tls_props *props, glue_error *err);
 
+/* ------------------------------------------------------------------ glue_session_store.c */
+
+/* A server context that asks for sessions looks them up and hands new ones to its connections. */
+glue_status glue_session_store_register(glue_context *context, glue_error *err);
+
 /* ------------------------------------------------------------------ glue_hello.c */
 
 /* Appends a notice; false for lack of memory. */
@@ -319,7 +325,8 @@ typedef struct glue_hello {
     unsigned char key_name[16];   /* of the offered ticket */
     unsigned char session_id[32]; /* of the offered stateful session */
     size_t session_id_len;
-    glue_chains *chains; /* answer to GLUE_ASK_CHAIN; owned reference */
+    SSL_SESSION *session; /* answer to GLUE_ASK_SESSION; owned reference */
+    glue_chains *chains;  /* answer to GLUE_ASK_CHAIN; owned reference */
     bool refuse;
 } glue_hello;
 
@@ -335,6 +342,7 @@ struct glue_conn {
     unsigned question;     /* the open question's GLUE_ASK_* bit */
     bool peer_closed;      /* the peer's close-notify or FIN was seen */
     bool session_stored;   /* resumed from a stored session, not from a ticket */
+    time_t session_born;   /* of that one's full handshake */
     int verify_code;       /* most useful X509_V_* failure, X509_V_OK if none */
     int verify_depth;
     bool slow_shutdown;       /* our FIN waits for the peer's close-notify */
@@ -346,7 +354,7 @@ struct glue_conn {
     bool forced_failure;      /* verification is to fail */
     bool tlsa_fallback;       /* no record was usable, and none has to be */
     SSL_SESSION *session;     /* owned; the first new one, until it is taken */
-    bool session_seen;        /* later ones do not count */
+    bool session_seen;        /* a client's: later ones do not count */
     unsigned char *ahead;     /* owned; glue_bio.c: what was read during the handshake */
     size_t ahead_pos;
     size_t ahead_len;

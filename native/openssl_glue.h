@@ -264,7 +264,7 @@ typedef struct glue_protocols {
 
 /* What a server asks JavaScript while a handshake is suspended; bits for `ask`. */
 #define GLUE_ASK_TICKET_KEY 0x01u /* is there a ticket key with this name? (16 bytes) */
-#define GLUE_ASK_SESSION 0x02u    /* is there a session with this id? */
+#define GLUE_ASK_SESSION 0x02u    /* is there a session with this id? New ones are handed out */
 #define GLUE_ASK_CHAIN 0x04u      /* which chains for this server name? */
 
 typedef struct glue_context_props {
@@ -392,6 +392,12 @@ const char *glue_conn_trace(glue_conn *conn, size_t *len);
  * keeps the outcome of verification. It holds secrets.
  */
 size_t glue_conn_take_session(glue_conn *conn, unsigned char **session);
+
+/*
+ * A server's, where its context asks for sessions: the id of the new one to be kept, which
+ * glue_conn_take_session() then gives. 0: the handshake made none, or it was taken.
+ */
+size_t glue_conn_session_id(const glue_conn *conn, unsigned char id[32]);
 void glue_session_free(unsigned char *session, size_t len); /* NULL is fine */
 
 /* ---- suspension: what the handshake waits for after GLUE_WANT_APP */
@@ -412,14 +418,22 @@ bool glue_conn_question(const glue_conn *conn, glue_question *question);
  */
 void glue_conn_answer(glue_conn *conn, glue_chains *chains, bool refuse);
 
+/*
+ * The same for GLUE_ASK_SESSION: `session` (lent) is what glue_conn_take_session() gave under this
+ * id; NULL, or bytes that are no session, is a full handshake.
+ */
+void glue_conn_answer_session(glue_conn *conn, const unsigned char *session, size_t len);
+
 /* ---- what a handshake has to say, for the log: of the server name; of what is to be matched */
 
 typedef enum glue_notice_kind {
-    GLUE_NOTICE_SNI_INVALID,   /* not a host name; not acknowledged */
-    GLUE_NOTICE_SNI_CHANGED,   /* another name after a HelloRetryRequest; not acknowledged */
-    GLUE_NOTICE_SNI_UNMATCHED, /* in no table; the context's own chains are used */
-    GLUE_NOTICE_TICKET_ISSUED, /* `name`: when its key expires, seconds since 1970 */
-    GLUE_NOTICE_TICKET_TAKEN,  /* likewise */
+    GLUE_NOTICE_SNI_INVALID,      /* not a host name; not acknowledged */
+    GLUE_NOTICE_SNI_CHANGED,      /* another name after a HelloRetryRequest; not acknowledged */
+    GLUE_NOTICE_SNI_UNMATCHED,    /* in no table; the context's own chains are used */
+    GLUE_NOTICE_SESSION_LOOKUP,   /* was asked for; `name`: its id in upper-case hex */
+    GLUE_NOTICE_SESSION_RELOADED, /* was found; likewise */
+    GLUE_NOTICE_TICKET_ISSUED,    /* `name`: when its key expires, seconds since 1970 */
+    GLUE_NOTICE_TICKET_TAKEN,     /* likewise */
     /* client: */
     GLUE_NOTICE_TLSA_UNUSABLE, /* `name`: the record, "3 1 1 HEX" */
     GLUE_NOTICE_TLSA_NONE,     /* none was usable: verification fails */
@@ -430,7 +444,7 @@ typedef enum glue_notice_kind {
 typedef struct glue_notice {
     struct glue_notice *next;
     glue_notice_kind kind;
-    char name[256];  /* the server name as sent: may hold any byte but NUL */
+    char name[256];  /* such as the server name as sent: may hold any byte but NUL */
     char later[256]; /* SNI_CHANGED: the other name */
 } glue_notice;
 

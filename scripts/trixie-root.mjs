@@ -19,6 +19,7 @@ const PACKAGES = [
   ...['postfix', 'swaks', 'libnet-ssleay-perl', 'gnutls-bin'],
   ...['nsd', 'unbound', 'ldnsutils'],
   ...['libidn12', 'libnsl2'],
+  ...['valkey-server', 'valkey-sentinel'],
 ];
 /** Unpacked beside the others with a user of its own: installed it would take Postfix away. */
 const EXIM = [

@@ -9,6 +9,7 @@ import { probeCommand } from './probe.js';
 import { sendCommand } from './send.js';
 import { smtpdCommand } from './smtpd.js';
 import { sniCommand } from './sni.js';
+import { tlsmgrCommand } from './tlsmgr.js';
 import { tlsproxyCommand } from './tlsproxy.js';
 import { versionCommand } from './version.js';
 
@@ -18,6 +19,7 @@ const commands: readonly Command[] = [
   sendCommand,
   probeCommand,
   sniCommand,
+  tlsmgrCommand,
   tlsproxyCommand,
   postconfCommand,
   versionCommand,

@@ -12,6 +12,13 @@ import { keyLogHelp, keyLogOption, readKeyLog } from './key-log-option.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
 import { becomeUser, findIdentity, type Identity } from './privileges.js';
 import { firstSignal, onHangUp } from './signals.js';
+import {
+  openTlsmgr,
+  readTlsmgr,
+  type TlsmgrChoice,
+  tlsmgrHelp,
+  tlsmgrOption,
+} from './tlsmgr-option.js';
 import { type Access, accessFor } from './smtpd-access.js';
 import { listenAt, listenOn } from './smtpd-listen.js';
 import { discard, keepIn, LateStore, openMaildir } from './smtpd-store.js';
@@ -19,7 +26,8 @@ import { supervise } from './smtpd-workers.js';
 
 const help = `Usage: mxtls smtpd --listen HOST:PORT [--maildir DIR] [--domain DOMAIN ...]
        [--connection-limit N] [--user NAME[:GROUP]] [--workers N [--max-use N]]
-       [--keylog FILE] [-c DIR] [-o NAME=VALUE ...]
+       [--tlsmgr SOCKET|ADDRESS [--wrapping-key FILE]] [--keylog FILE]
+       [-c DIR] [-o NAME=VALUE ...]
 
 Receives mail by SMTP into a Maildir. Each message is one file in DIR/new, whole and on disk
 before the client is told so. Nothing is relayed.
@@ -47,6 +55,7 @@ Options:
                             are those of each process
   --max-use N               a worker that has had so many clients is replaced, and ends when the
                             last of them has gone; default 0: none is
+${tlsmgrHelp}
 ${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
@@ -72,6 +81,7 @@ const optionSpecs: Readonly<Record<string, OptionSpec>> = {
   user: { type: 'string' },
   workers: { type: 'string' },
   'max-use': { type: 'string' },
+  ...tlsmgrOption,
   ...keyLogOption,
   ...parameterOption,
 };
@@ -89,6 +99,7 @@ interface Service {
   readonly user: Identity | null;
   readonly parameters: ParameterOptions;
   readonly keyLog: { readonly keyLogFile?: string };
+  readonly tlsmgr: TlsmgrChoice | null;
 }
 
 async function run(args: readonly string[]): Promise<number> {
@@ -137,6 +148,7 @@ function readService(options: ParsedArgs, sockets: readonly number[]): Service {
     access: accessFor(options.strings('domain')),
     parameters: readParameterOptions(options, 'smtpd'),
     keyLog: readKeyLog(options),
+    tlsmgr: readTlsmgr(options),
   };
 }
 
@@ -150,7 +162,7 @@ function numberOption(options: ParsedArgs, name: string, remedy: string): number
 
 /** Receives mail until a signal comes, or as a worker until another process takes over. */
 async function serve(service: Service): Promise<void> {
-  const { parameters, keyLog, access } = service;
+  const { parameters, keyLog, access, tlsmgr } = service;
   const [{ Smtpd }, { initLibrary }, { engineLogger }] = await Promise.all([
     import('../server.js'),
     import('../tls/library.js'),
@@ -160,9 +172,12 @@ async function serve(service: Service): Promise<void> {
   const logger = engineLogger(undefined, 'smtpd');
   const late = new LateStore();
   const membership = Membership.join();
+  const timeout = parameters.smtpd.tls?.sessionCacheTimeout;
+  const manager = tlsmgr === null ? null : await openTlsmgr(tlsmgr, timeout, logger);
   const smtpd = new Smtpd({
     ...parameters.smtpd,
     ...keyLog,
+    ...(manager === null ? {} : { tlsmgr: manager }),
     ...(membership === null ? {} : { onConnect: () => membership.count() }),
     onRcpt: (session, recipient) => access(session.remoteAddress, recipient),
     onData: late.store,
@@ -185,6 +200,7 @@ async function serve(service: Service): Promise<void> {
     }
   } finally {
     await smtpd.close();
+    await manager?.close();
   }
 }
 

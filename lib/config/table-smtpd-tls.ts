@@ -41,7 +41,7 @@ export const smtpdTlsTable: readonly Parameter[] = [
   { name: 'smtpd_tls_enable_rpk', type: 'bool', default: 'no', group: server, option: 'tls.enableRpk', since: '3.9', doc: 'accept raw public keys from clients (RFC 7250)' },
   { name: 'smtpd_tls_fingerprint_digest', type: 'string', default: '${{$compatibility_level} <level {3.6} ? {md5} : {sha256}}', group: server, option: 'tls.fingerprintDigest', since: '2.5', nonEmpty: true, doc: 'digest of client fingerprints' },
 
-  { name: 'smtpd_tls_session_cache_database', type: 'string', default: '', group: server, option: 'tls.sessionCacheDatabase', since: '2.2', pending: true, doc: 'cache of the sessions of clients without tickets' },
+  { name: 'smtpd_tls_session_cache_database', type: 'string', default: '', group: server, option: 'tls.sessionCacheDatabase', since: '2.2', doc: 'cache of the sessions of clients without tickets: `memory:`, `lmdb:FILE`' },
   { name: 'smtpd_tls_session_cache_timeout', type: 'time', default: '3600s', group: server, option: 'tls.sessionCacheTimeout', since: '2.2', min: 0, max: 8_640_000_000, doc: 'life of ticket keys, half the time that a client may resume a session; 0 for no tickets' },
   { name: 'smtpd_tls_always_issue_session_ids', type: 'bool', default: 'yes', group: server, option: 'tls.alwaysIssueSessionIds', since: '2.3', doc: 'give out session ids without a cache, too' },
 ];

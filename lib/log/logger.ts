@@ -17,8 +17,8 @@ export interface Logger {
 
 export type LogSeverity = 'info' | 'warning' | 'error';
 
-/** `smtpd`, `smtp`: names the engine in each line. */
-export type LogService = 'smtpd' | 'smtp' | 'master' | 'tlsproxy';
+/** `smtpd`, `smtp`, `tlsmgr` ...: names engine or service in each line. */
+export type LogService = 'smtpd' | 'smtp' | 'master' | 'tlsmgr' | 'tlsproxy';
 
 export interface StreamLoggerProps {
   readonly service: LogService;

@@ -39,8 +39,10 @@ export function logNotices(
       case 'no-names':
         logger.warn(`${namaddr}: could not configure peer name checks`);
         break;
-      default:
+      case 'sni-unmatched':
         logger.info(`TLS SNI ${name} from ${namaddr} not matched, using default chain`);
+        break;
+      default: // of sessions: who keeps them tells of them
     }
   }
 }

@@ -8,7 +8,7 @@
  * A store is written whole under another name and renamed into place: readers have the old one or the new one, and
  * nothing between. It has keys in it, so that only its owner may read it.
  */
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { accessSync, closeSync, constants, existsSync, openSync, readSync } from 'node:fs';
 import { access, chmod, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemErrorText } from '../log/system-error.js';
@@ -48,6 +48,34 @@ export async function openLmdb(name: string): Promise<OpenTable> {
 }
 
 /**
+ * There is a store of our format, or no file: lmdb 3.5 ends the process when it is to open anything else.
+ *
+ * @throws Error when the file cannot be read
+ */
+export function isStoreOrAbsent(path: string): boolean {
+  try {
+    const head = headOf(path);
+    return head.readUInt32LE(24) === magic && head.readUInt32LE(28) === version;
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') {
+      return true;
+    }
+    throw error;
+  }
+}
+
+function headOf(path: string): Buffer {
+  const head = Buffer.alloc(32);
+  const fd = openSync(path, 'r');
+  try {
+    readSync(fd, head, 0, head.length, 0);
+  } finally {
+    closeSync(fd);
+  }
+  return head;
+}
+
+/**
  * That there is a store of our format: lmdb 3.5 ends the process when it is to open anything else.
  *
  * @throws TlsError `LOOKUP_TABLE`
@@ -55,17 +83,16 @@ export async function openLmdb(name: string): Promise<OpenTable> {
 function checkStore(name: string): void {
   const path = lmdbFile(name);
   const advice = `make it with "mxtls sni build ${name}"`;
-  const head = Buffer.alloc(32);
+  let ours: boolean;
   try {
-    const fd = openSync(path, 'r');
-    readSync(fd, head, 0, head.length, 0);
-    closeSync(fd);
+    accessSync(path, constants.R_OK);
+    ours = isStoreOrAbsent(path);
   } catch (error) {
     const reason = systemErrorText((error as { errno?: number }).errno ?? 0);
     const other = existsSync(`${name}.lmdb`) ? `the ${name}.lmdb of Postfix cannot be used; ` : '';
     throw tableError(`lmdb:${name}: cannot open ${path}: ${reason}`, other + advice, error);
   }
-  if (head.readUInt32LE(24) !== magic || head.readUInt32LE(28) !== version) {
+  if (!ours) {
     throw tableError(`lmdb:${name}: ${path} is no store of mxtls`, advice);
   }
 }

@@ -4,7 +4,10 @@
  * A session is secret: whoever has it can speak as its owner. What its bytes say is nobody's business here.
  */
 import { TlsError } from '../errors.js';
+import { cacheTimeout } from '../tls/cache-timeout.js';
 import { type Clock, systemClock } from '../tls/chain-keeper.js';
+
+export { cacheTimeout, longestLife } from '../tls/cache-timeout.js';
 
 /**
  * A store of TLS sessions; blobs are never interpreted. Ids are printable ASCII. All methods may reject; a caller
@@ -19,22 +22,11 @@ export interface SessionStore {
   close(): Promise<void>;
 }
 
-/** Seconds; a shorter life is of no use (Postfix's `TLS_SESSION_LIFEMIN`). */
-const shortestLife = 120;
-
-/** Seconds: 100 days, Postfix's `MAX_SESSION_CACHE_TIMEOUT`. */
-export const longestLife = 8_640_000;
-
 /** Longer sessions are not kept: with a leaf certificate and a ticket that carries another, both ML-DSA, it is 12 KiB. */
-const longestSession = 16 * 1024;
+export const longestSession = 16 * 1024;
 
 /** What a timer can wait for. */
 const longestWait = 0x7fffffff;
-
-/** What `*_tls_session_cache_timeout` comes to, in seconds: 0 for no cache, else 120 to 8640000. */
-export function cacheTimeout(seconds: number): number {
-  return seconds <= 0 ? 0 : Math.min(Math.max(Math.floor(seconds), shortestLife), longestLife);
-}
 
 export interface MemorySessionStoreProps {
   /** Seconds that a session is kept: 0 keeps nothing, else 120 to 8640000, where other values end up. */

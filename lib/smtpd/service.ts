@@ -8,6 +8,7 @@ import type { NativeChains, NativeContext, StartTlsProps } from '../native.js';
 import type { LookupTable } from '../maps/table.js';
 import type { Extension } from '../smtp/envelope.js';
 import { passwordMechanisms, type SaslMechanism } from '../smtp/sasl.js';
+import type { ServerSessions } from '../session-cache/server-sessions.js';
 import type { SniSource } from '../sni/source.js';
 import { createServerContext, serverTlsProps, sessionSettings } from '../tls/contexts.js';
 import { type ServerTlsMode, serverTlsMode } from '../tls/levels.js';
@@ -28,9 +29,10 @@ export interface ServiceProps {
   /** Chains of server names, or null. */
   readonly sni: SniSource | null;
   readonly tables: SmtpdTables;
+  /** As in master.cf. */
+  readonly name: string;
+  readonly sessions: ServerSessions | null;
   readonly tickets: ServiceTickets;
-  /** As in master.cf; null for the default. */
-  readonly name: string | null;
   readonly keyLogFile?: string | undefined;
   /** Shared by all listeners of one Smtpd. */
   readonly connections: ConnectionCount;
@@ -71,6 +73,8 @@ export class Service {
   readonly offersStarttls: boolean;
   readonly offersChunking: boolean;
   readonly sni: SniSource | null;
+  /** The session cache, or null. */
+  readonly sessions: ServerSessions | null;
   readonly relayClientcerts: LookupTable;
   /** Clients may have a loglevel of their own. */
   readonly looksUpLoglevels: boolean;
@@ -93,7 +97,7 @@ export class Service {
 
   constructor(props: ServiceProps) {
     const { options } = props;
-    this.name = props.name ?? (props.wrappermode ? 'submissions' : 'smtpd');
+    this.name = props.name;
     this.options = options;
     this.#calm = options;
     this.#stressed = props.stressed;
@@ -102,6 +106,7 @@ export class Service {
     this.connections = props.connections;
     this.newSessions = props.newSessions;
     this.sni = props.sni;
+    this.sessions = props.sessions;
     this.#tables = props.tables;
     this.relayClientcerts = props.tables.relayClientcerts;
     this.mode = serverTlsMode({ ...options.tls, wrappermode: props.wrappermode });
@@ -134,6 +139,7 @@ export class Service {
       chains,
       warn: (text) => this.logger.warn(text),
       sni: this.sni,
+      sessions: this.sessions?.ask ?? null,
       tickets: this.tickets.keys,
       keyLogFile: this.#keyLogFile,
     });

@@ -47,9 +47,10 @@ export class SessionLog {
     this.#info(`connect from ${this.#client.namaddr}`);
   }
 
-  /** What there is to say about the server name, before the outcome. */
+  /** What there is to say about server name and session, before the outcome. */
   tlsNotices(notices: readonly NativeNotice[] | null): void {
     logNotices(this.#service.logger, notices, this.#client.namaddr);
+    this.#service.sessions?.log(notices, this.#client.namaddr);
   }
 
   /** What was traced of TLS so far. */
@@ -63,12 +64,16 @@ export class SessionLog {
   tlsEstablished(): void {
     const { flags } = this;
     const credential = flags.peercert || flags.verbose || flags.untrusted;
-    if (!flags.summary && !credential && !established.hasSubscribers) {
+    if (!flags.summary && !flags.cache && !credential && !established.hasSubscribers) {
       return;
     }
     const snapshot = this.#client.tls;
     if (snapshot !== null) {
       const { namaddr, claims } = this.#client;
+      if (flags.cache && snapshot.resumed) {
+        const kind = snapshot.ticket ? ' (RFC 5077 session ticket)' : '';
+        this.#info(`${namaddr}: Reusing old session${kind}`);
+      }
       const event = { snapshot, direction: 'from', namaddr, flags } as const;
       for (const line of credential ? credentialLines({ ...event, claims }) : []) {
         this.#info(line);

@@ -95,6 +95,7 @@ export class Session implements ConnectionOwner, Listed {
     if (this.#exchange.client.tlsActive) {
       this.#exchange.log.trace(this.#wire.connection);
       this.#logNotices();
+      this.#keepSession();
       this.#exchange.checkPeer();
     }
     this.#checkCount();
@@ -218,15 +219,21 @@ export class Session implements ConnectionOwner, Listed {
       return;
     }
     this.#state = 'open';
+    this.#keepSession();
     this.#exchange.secured();
     this.#goOn();
   }
 
-  /** Only where server names are looked up, or tickets logged, is there something to say. */
+  /** Only where server names or sessions are looked up, or tickets logged, is there something to say. */
   #logNotices(): void {
-    if (this.#service.sni !== null || this.#service.logFlags.cache) {
+    const { sni, sessions, logFlags } = this.#service;
+    if (sni !== null || sessions !== null || logFlags.cache) {
       this.#exchange.log.tlsNotices(this.#wire.connection.takeNotices());
     }
+  }
+
+  #keepSession(): void {
+    this.#service.sessions?.keep(this.#wire.connection, this.#exchange.client.namaddr);
   }
 
   onTimeout(): void {

@@ -15,6 +15,7 @@ import type {
   NativePeerAuth,
   NativeProtocols,
   NativeSniCache,
+  QuestionKind,
   StartTlsProps,
 } from '../native.js';
 import { isNone, ownChains } from './chains.js';
@@ -60,6 +61,8 @@ export interface ServerContextProps {
   readonly warn?: (text: string) => void;
   /** Chains of server names; null: names are neither looked up nor acknowledged. */
   readonly sni?: ServerNames | null;
+  /** Answers for the session cache; null: there is none. */
+  readonly sessions?: QuestionHandler | null;
   /** Keys of session tickets; null: this context's own, which end with it. */
   readonly tickets?: ServerTickets | null;
   /** Where the sessions' secrets are written, in the NSS format; absent: nowhere. */
@@ -101,10 +104,7 @@ export function createServerContext(
   const context = addon.createContext({
     ...commonProps('server', options, chains, props),
     ...serverNameProps(props.sni ?? null),
-    ask: [
-      ...(props.sni ? ['chain' as const] : []),
-      ...(tickets?.ask ? ['ticket-key' as const] : []),
-    ],
+    ask: questionsOf(props),
     dhFile: usableDhFile(options.dh1024ParamFile, (text) => props.warn?.(text)),
     role: 'server',
     service: props.service,
@@ -117,8 +117,13 @@ export function createServerContext(
     verifyDepth: options.ccertVerifydepth,
     ...ticketProps(options, tickets, (text) => props.warn?.(text)),
   });
+  const handlers = {
+    chain: props.sni?.ask,
+    session: props.sessions,
+    'ticket-key': tickets?.ask,
+  } as const;
   setQuestionHandler(context, (kind, data, answer) => {
-    const handler = kind === 'ticket-key' ? tickets?.ask : props.sni?.ask;
+    const handler = handlers[kind];
     if (handler) {
       handler(kind, data, answer);
     } else {
@@ -126,6 +131,14 @@ export function createServerContext(
     }
   });
   return context;
+}
+
+function questionsOf({ sni, sessions, tickets }: ServerContextProps): readonly QuestionKind[] {
+  return [
+    ...(sni ? ['chain' as const] : []),
+    ...(sessions ? ['session' as const] : []),
+    ...(tickets?.ask ? ['ticket-key' as const] : []),
+  ];
 }
 
 function serverNameProps(

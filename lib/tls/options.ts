@@ -102,6 +102,8 @@ export interface SmtpdTlsOptions extends TlsLibraryOptions, LegacyChainOptions {
   readonly mandatoryExcludeCiphers?: readonly string[];
   /** `smtpd_tls_dh1024_param_file`: PEM file of Diffie-Hellman parameters; empty (default) or `auto`: the library's. */
   readonly dh1024ParamFile?: string;
+  /** `smtpd_tls_session_cache_database`: sessions of clients without tickets: `memory:`, `lmdb:FILE`; empty (default): none. */
+  readonly sessionCacheDatabase?: string;
   /** `smtpd_tls_session_cache_timeout`: milliseconds, half the time that a client may resume a session; 0: no tickets. */
   readonly sessionCacheTimeout?: number;
   /** `smtpd_tls_always_issue_session_ids`: session ids in TLS 1.2, though nothing is cached. */

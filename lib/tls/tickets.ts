@@ -1,6 +1,7 @@
 /** Session tickets of a server: whether, how long, by which cipher. */
 import type { QuestionHandler } from '../dispatch.js';
 import type { NativeContextProps, NativeTicketRing } from '../native.js';
+import { cacheTimeout } from './cache-timeout.js';
 import type { ResolvedSmtpdTls } from './options.js';
 import { ticketCipherUsable } from './probes.js';
 
@@ -49,8 +50,7 @@ export function ticketProps(
   };
 }
 
-/** Seconds since its full handshake that a session may be resumed: twice the time-out, which Postfix raises to two minutes. */
+/** A ticket is good for one period of its key and for the one in which the key is the former one. */
 function sessionSeconds(sessionCacheTimeout: number): number {
-  const seconds = Math.ceil(sessionCacheTimeout / 1000);
-  return seconds === 0 ? 0 : 2 * Math.max(seconds, 120);
+  return 2 * cacheTimeout(Math.ceil(sessionCacheTimeout / 1000));
 }

@@ -2,6 +2,7 @@
  * addon.cc - the module: NativeAddon of lib/native.ts, one instance per environment.
  */
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <napi.h>
@@ -16,6 +17,7 @@
 #include "environment.h"
 #include "listener.h"
 #include "process.h"
+#include "socket.h"
 #include "ticket_ring.h"
 
 namespace mxtls {
@@ -279,13 +281,20 @@ Napi::Value answer(const Info &info)
     }
     Chains *chains = Chains::from(info[1]);
     bool refuse = info[1].IsBoolean() && !info[1].As<Napi::Boolean>().Value();
-    if (!info[0].IsNumber() || (chains == nullptr && !refuse && !info[1].IsNull())) {
-        environment->throw_usage("answer(token, chains | null | false)");
+    bool session = is_bytes(info[1]);
+    if (!info[0].IsNumber() || (chains == nullptr && !refuse && !session && !info[1].IsNull())) {
+        environment->throw_usage("answer(token, chains | session | null | false)");
         return info.Env().Undefined();
     }
     uint64_t id = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
-    environment->answer(id, chains == nullptr ? nullptr : glue_chains_up_ref(chains->get()),
-                        refuse);
+    if (session) {
+        Napi::Uint8Array bytes = info[1].As<Napi::Uint8Array>();
+        std::vector<uint8_t> copy(bytes.Data(), bytes.Data() + bytes.ByteLength());
+        environment->answer(id, QuestionAnswer(std::move(copy)));
+    } else {
+        glue_chains *kept = chains == nullptr ? nullptr : glue_chains_up_ref(chains->get());
+        environment->answer(id, QuestionAnswer(kept, refuse));
+    }
     return info.Env().Undefined();
 }
 
@@ -323,6 +332,18 @@ Napi::Value send_datagram(const Info &info)
     return Napi::Number::New(info.Env(), error);
 }
 
+Napi::Value peer_uid(const Info &info)
+{
+    Environment *environment = environment_of(info);
+    if (environment == nullptr) {
+        return info.Env().Undefined();
+    }
+    int64_t fd = limit_argument(info[0], INT32_MAX);
+    uint32_t uid;
+    bool known = fd >= 0 && user_of_peer(static_cast<int>(fd), &uid);
+    return known ? Napi::Number::New(info.Env(), uid) : info.Env().Null();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports)
 {
     Environment *environment = Environment::create(env);
@@ -353,6 +374,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports)
     exports.Set("setHandshakeThreads",
                 Napi::Function::New(env, set_handshake_threads, "setHandshakeThreads"));
     exports.Set("decodeData", Napi::Function::New(env, decode_data_call, "decodeData"));
+    exports.Set("peerUid", Napi::Function::New(env, peer_uid, "peerUid"));
     exports.Set("sendDatagram", Napi::Function::New(env, send_datagram, "sendDatagram"));
     return exports;
 }

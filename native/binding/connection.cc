@@ -27,6 +27,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::snapshot>("snapshot"),
                       method_of<&Connection::take_notices>("takeNotices"),
                       method_of<&Connection::take_session>("takeSession"),
+                      method_of<&Connection::new_session_id>("newSessionId"),
                       method_of<&Connection::claims>("claims"),
                       method_of<&Connection::peer_chain>("peerChain"),
                       method_of<&Connection::take_trace>("takeTrace"),

@@ -62,6 +62,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value snapshot(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value take_notices(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value take_session(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value new_session_id(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value claims(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value peer_chain(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value take_trace(Napi::Env env, const Napi::CallbackInfo &info);

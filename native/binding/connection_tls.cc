@@ -116,6 +116,13 @@ napi_value Connection::take_session(Napi::Env env, const Napi::CallbackInfo &)
     return bytes;
 }
 
+napi_value Connection::new_session_id(Napi::Env env, const Napi::CallbackInfo &)
+{
+    unsigned char id[32];
+    size_t len = conn_ == nullptr ? 0 : glue_conn_session_id(conn_, id);
+    return len == 0 ? env.Null() : Napi::Buffer<unsigned char>::Copy(env, id, len);
+}
+
 napi_value Connection::claims(Napi::Env env, const Napi::CallbackInfo &)
 {
     glue_claims claims;

@@ -122,9 +122,11 @@ Napi::Object error_to_object(Napi::Env env, const glue_error &error)
 
 Napi::Value notices_to_value(Napi::Env env, const glue_notice *first)
 {
-    static const char *const kinds[] = {"sni-invalid",   "sni-changed",   "sni-unmatched",
-                                        "ticket-issued", "ticket-taken",  "tlsa-unusable",
-                                        "tlsa-none",     "tlsa-fallback", "no-names"};
+    static const char *const kinds[] = {
+        "sni-invalid",      "sni-changed",   "sni-unmatched", "session-lookup",
+        "session-reloaded", "ticket-issued", "ticket-taken",  "tlsa-unusable",
+        "tlsa-none",        "tlsa-fallback", "no-names",
+    };
     if (first == nullptr) {
         return env.Null();
     }

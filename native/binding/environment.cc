@@ -238,7 +238,7 @@ void Environment::pass_on(const Question &question)
 {
     auto found = contexts_.find(question.context_id);
     if (found == contexts_.end()) { /* collected: there is nobody left to ask */
-        answer(question.id, nullptr, false);
+        answer(question.id, QuestionAnswer());
         return;
     }
     Napi::HandleScope scope(env_);
@@ -459,12 +459,12 @@ void Environment::cancel(uint64_t id)
     }
 }
 
-void Environment::answer(uint64_t id, glue_chains *chains, bool refuse)
+void Environment::answer(uint64_t id, QuestionAnswer answer)
 {
     if (pool_ != nullptr) {
-        pool_->answer(id, chains, refuse);
+        pool_->answer(id, std::move(answer));
     } else {
-        inline_loop_.answer(id, chains, refuse);
+        inline_loop_.answer(id, std::move(answer));
         schedule();
     }
 }

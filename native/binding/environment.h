@@ -120,7 +120,7 @@ class Environment {
      */
     void discard(uint64_t id, glue_conn *conn);
     void cancel(uint64_t id);
-    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void answer(uint64_t id, QuestionAnswer answer);
 
     /* Time limits may have changed: to be called by methods that arm the poller. */
     void schedule();

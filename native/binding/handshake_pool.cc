@@ -22,6 +22,14 @@ namespace {
 constexpr uint64_t kThreadBits = 8; /* low bits of an id: the thread that has it */
 constexpr uint64_t kThreadMask = (1u << kThreadBits) - 1;
 
+/* Sessions hold secrets. */
+void wipe(std::vector<uint8_t> &bytes)
+{
+    if (!bytes.empty()) {
+        explicit_bzero(bytes.data(), bytes.size());
+    }
+}
+
 } // namespace
 
 TlsStart::TlsStart(glue_context *shared, uint64_t id)
@@ -31,11 +39,29 @@ TlsStart::TlsStart(glue_context *shared, uint64_t id)
 
 TlsStart::~TlsStart()
 {
-    if (!session.empty()) { /* holds secrets */
-        explicit_bzero(session.data(), session.size());
-    }
+    wipe(session);
     glue_auth_free(auth);
     glue_context_free(context);
+}
+
+QuestionAnswer::QuestionAnswer(QuestionAnswer &&other) noexcept
+    : chains(std::exchange(other.chains, nullptr)), session(std::move(other.session)),
+      refuse(other.refuse)
+{
+}
+
+QuestionAnswer &QuestionAnswer::operator=(QuestionAnswer &&other) noexcept
+{
+    std::swap(chains, other.chains);
+    session.swap(other.session);
+    refuse = other.refuse;
+    return *this;
+}
+
+QuestionAnswer::~QuestionAnswer()
+{
+    wipe(session);
+    glue_chains_free(chains);
 }
 
 /* ------------------------------------------------------------------ one handshake */
@@ -263,17 +289,23 @@ void HandshakeLoop::cancel(uint64_t id)
     }
 }
 
-void HandshakeLoop::answer(uint64_t id, glue_chains *chains, bool refuse)
+void HandshakeLoop::answer(uint64_t id, QuestionAnswer answer)
 {
     auto found = active_.find(id);
-    if (found != active_.end() && found->second->suspended_) {
-        Handshake *handshake = found->second;
-        glue_conn_answer(handshake->conn, chains, refuse);
-        handshake->suspended_ = false;
-        handshake->touch();
-        handshake->step();
+    if (found == active_.end() || !found->second->suspended_) {
+        return;
     }
-    glue_chains_free(chains);
+    Handshake *handshake = found->second;
+    glue_question question;
+    if (!answer.refuse && glue_conn_question(handshake->conn, &question) &&
+        question.kind == GLUE_ASK_SESSION) {
+        glue_conn_answer_session(handshake->conn, answer.session.data(), answer.session.size());
+    } else {
+        glue_conn_answer(handshake->conn, answer.chains, answer.refuse);
+    }
+    handshake->suspended_ = false;
+    handshake->touch();
+    handshake->step();
 }
 
 void HandshakeLoop::drop(Mailbox *mailbox)
@@ -303,7 +335,7 @@ class HandshakeThread {
     void submit(Handshake *handshake);
     void discard(const std::vector<Discarded> &connections);
     void cancel(uint64_t id);
-    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void answer(uint64_t id, QuestionAnswer answer);
     void leave(Mailbox *mailbox);
     size_t load() const { return load_.load(std::memory_order_relaxed); }
 
@@ -314,16 +346,15 @@ class HandshakeThread {
         uint64_t id = 0;
         Handshake *handshake = nullptr;
         glue_conn *conn = nullptr;
-        glue_chains *chains = nullptr;
-        bool refuse = false;
+        QuestionAnswer answer = {};
         Mailbox *mailbox = nullptr;
     };
 
     static void *main(void *self);
-    void send(const Message &message);
+    void send(Message message);
     void run();
     bool take_messages(); /* false: stop */
-    bool handle(const Message &message);
+    bool handle(Message &message);
 
     const uint64_t index_; /* the low bits of its handshakes' ids */
     Poller poller_;
@@ -368,13 +399,13 @@ void *HandshakeThread::main(void *self)
     return nullptr;
 }
 
-void HandshakeThread::send(const Message &message)
+void HandshakeThread::send(Message message)
 {
     bool first;
     {
         std::lock_guard<std::mutex> lock(mutex_);
         first = inbox_.empty();
-        inbox_.push_back(message);
+        inbox_.push_back(std::move(message));
     }
     if (first) {
         poller_.wake();
@@ -386,21 +417,21 @@ void HandshakeThread::submit(Handshake *handshake)
     load_.fetch_add(1, std::memory_order_relaxed);
     Message message{Kind::start};
     message.handshake = handshake;
-    send(message);
+    send(std::move(message));
 }
 
 /* Takes those whose handshakes it has made. */
 void HandshakeThread::discard(const std::vector<Discarded> &connections)
 {
-    Message message{Kind::discard};
     bool first = false;
     {
         std::lock_guard<std::mutex> lock(mutex_);
         for (const Discarded &discarded : connections) {
             if ((discarded.id & kThreadMask) == index_) {
+                Message message{Kind::discard};
                 message.conn = discarded.conn;
                 first = first || inbox_.empty();
-                inbox_.push_back(message);
+                inbox_.push_back(std::move(message));
             }
         }
     }
@@ -413,16 +444,15 @@ void HandshakeThread::cancel(uint64_t id)
 {
     Message message{Kind::cancel};
     message.id = id;
-    send(message);
+    send(std::move(message));
 }
 
-void HandshakeThread::answer(uint64_t id, glue_chains *chains, bool refuse)
+void HandshakeThread::answer(uint64_t id, QuestionAnswer answer)
 {
     Message message{Kind::answer};
     message.id = id;
-    message.chains = chains;
-    message.refuse = refuse;
-    send(message);
+    message.answer = std::move(answer);
+    send(std::move(message));
 }
 
 void HandshakeThread::leave(Mailbox *mailbox)
@@ -433,7 +463,7 @@ void HandshakeThread::leave(Mailbox *mailbox)
     {
         std::lock_guard<std::mutex> lock(mutex_);
         ticket = ++leaves_asked_;
-        inbox_.push_back(message);
+        inbox_.push_back(std::move(message));
     }
     poller_.wake();
     std::unique_lock<std::mutex> lock(mutex_);
@@ -466,14 +496,14 @@ bool HandshakeThread::take_messages()
         taken_.swap(inbox_);
     }
     bool running = true;
-    for (const Message &message : taken_) {
+    for (Message &message : taken_) {
         running = handle(message) && running;
     }
     taken_.clear();
     return running;
 }
 
-bool HandshakeThread::handle(const Message &message)
+bool HandshakeThread::handle(Message &message)
 {
     switch (message.kind) {
     case Kind::start:
@@ -486,7 +516,7 @@ bool HandshakeThread::handle(const Message &message)
         loop_.cancel(message.id);
         return true;
     case Kind::answer:
-        loop_.answer(message.id, message.chains, message.refuse);
+        loop_.answer(message.id, std::move(message.answer));
         return true;
     case Kind::leave: {
         loop_.drop(message.mailbox);
@@ -555,14 +585,12 @@ void HandshakePool::cancel(uint64_t id)
     }
 }
 
-void HandshakePool::answer(uint64_t id, glue_chains *chains, bool refuse)
+void HandshakePool::answer(uint64_t id, QuestionAnswer answer)
 {
     HandshakeThread *thread = thread_of(id);
-    if (thread == nullptr) {
-        glue_chains_free(chains);
-        return;
+    if (thread != nullptr) {
+        thread->answer(id, std::move(answer));
     }
-    thread->answer(id, chains, refuse);
 }
 
 void HandshakePool::leave(Mailbox *mailbox)

@@ -19,6 +19,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "../openssl_glue.h"
@@ -116,6 +117,20 @@ struct Question {
     std::string data;
 };
 
+/* The answer to one; moved to the thread that waits for it. */
+struct QuestionAnswer {
+    QuestionAnswer() = default;
+    QuestionAnswer(glue_chains *owned, bool refused) : chains(owned), refuse(refused) {}
+    explicit QuestionAnswer(std::vector<uint8_t> found) : session(std::move(found)) {}
+    QuestionAnswer(QuestionAnswer &&other) noexcept;
+    QuestionAnswer &operator=(QuestionAnswer &&other) noexcept;
+    ~QuestionAnswer();
+
+    glue_chains *chains = nullptr; /* own reference, or nullptr for the context's */
+    std::vector<uint8_t> session;  /* holds secrets; empty: there is none */
+    bool refuse = false;
+};
+
 /* Where an environment's outcomes and questions arrive. */
 class Mailbox {
   public:
@@ -146,8 +161,7 @@ class HandshakeLoop {
 
     void start(Handshake *handshake);
     void cancel(uint64_t id);
-    /* `chains` is the loop's to free. */
-    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void answer(uint64_t id, QuestionAnswer answer);
     /* Ends all handshakes of a mailbox without posting them. */
     void drop(Mailbox *mailbox);
     size_t size() const { return active_.size(); }
@@ -191,7 +205,7 @@ class HandshakePool {
      */
     void discard(const std::vector<Discarded> &connections);
     void cancel(uint64_t id);
-    void answer(uint64_t id, glue_chains *chains, bool refuse);
+    void answer(uint64_t id, QuestionAnswer answer);
     /* Returns once no thread holds a handshake of this mailbox. */
     void leave(Mailbox *mailbox);
 

@@ -212,4 +212,21 @@ int socket_error(int fd)
     return error;
 }
 
+bool user_of_peer(int fd, uint32_t *uid)
+{
+    struct ucred peer;
+    socklen_t length = sizeof(peer);
+    struct sockaddr_storage address;
+    socklen_t room = sizeof(address);
+    /* Of other sockets the kernel gives nobody, without an error. */
+    if (getsockname(fd, reinterpret_cast<struct sockaddr *>(&address), &room) != 0 ||
+        address.ss_family != AF_UNIX ||
+        getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+        peer.uid == static_cast<uid_t>(-1)) {
+        return false;
+    }
+    *uid = peer.uid;
+    return true;
+}
+
 } // namespace mxtls

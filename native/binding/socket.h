@@ -44,6 +44,9 @@ int socket_duplicate(int fd);
 /* The pending error of a socket (SO_ERROR). */
 int socket_error(int fd);
 
+/* The user at the other end of a UNIX socket (SO_PEERCRED); false where there is none. */
+bool user_of_peer(int fd, uint32_t *uid);
+
 } // namespace mxtls
 
 #endif

@@ -294,8 +294,9 @@ void a_question_is_asked_and_answered()
         EXPECT_INT(question.kind, GLUE_ASK_CHAIN);
         EXPECT_INT(question.context_id, 7);
         EXPECT_STR(question.data.c_str(), "mx.example.org");
-        pool.answer(question.id, glue_chains_up_ref(other), false);
-        pool.answer(question.id, glue_chains_up_ref(other), true); /* repeated: ignored */
+        pool.answer(question.id, QuestionAnswer(glue_chains_up_ref(other), false));
+        pool.answer(question.id,
+                    QuestionAnswer(glue_chains_up_ref(other), true)); /* repeated: ignored */
     };
     for (int i = 0; i < 10; i++) {
         submit_pair(&pool, &home, start_of(contexts.server, true),
@@ -356,8 +357,8 @@ void a_late_answer_frees_its_chain()
     Contexts contexts;
     HandshakePool pool;
     NEED(pool.open(1));
-    pool.answer(12345 << 8, glue_chains_up_ref(contexts.chains), false);
-    pool.answer(12345 << 8 | 0xfe, glue_chains_up_ref(contexts.chains), false);
+    pool.answer(12345 << 8, QuestionAnswer(glue_chains_up_ref(contexts.chains), false));
+    pool.answer(12345 << 8 | 0xfe, QuestionAnswer(glue_chains_up_ref(contexts.chains), false));
     Home home;
     pool.leave(&home.mailbox); /* the messages before it are through */
 }

@@ -21,6 +21,7 @@ import { withServer } from './servers.mjs';
 import { measureDestinations } from './destinations-figure.mjs';
 import { measureResumed } from './resumed-figure.mjs';
 import { measureSni } from './sni-figure.mjs';
+import { measureStores } from './stores-figure.mjs';
 import { measureBulk, measureDeliveries, measureSessions } from './smtp-figures.mjs';
 
 const POST_QUANTUM = 'X25519MLKEM768';
@@ -252,5 +253,9 @@ export const FIGURES = {
   destinations: {
     about: 'peak memory of a client with messages for thousands of destinations at once',
     measure: measureDestinations,
+  },
+  stores: {
+    about: 'sessions a second that each store keeps and finds',
+    measure: measureStores,
   },
 };

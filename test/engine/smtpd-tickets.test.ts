@@ -173,6 +173,7 @@ describe.each(versions)('%s', (version) => {
     expect(lines.matching(/session ticket/)).toEqual([
       issuing,
       `unknown[127.0.0.1]: Decrypting session ticket, key expiration: ${seconds}`,
+      'unknown[127.0.0.1]: Reusing old session (RFC 5077 session ticket)',
     ]);
   });
 });

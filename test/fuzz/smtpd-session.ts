@@ -46,6 +46,10 @@ class Pipe implements NativeConnection {
     throw new Error('no descriptors here');
   }
 
+  newSessionId(): null {
+    return null;
+  }
+
   takeSession(): null {
     return null;
   }
@@ -126,9 +130,10 @@ function serviceOf(parameters: SmtpdParameters, messages: string[]): Service {
     logger: { ...silentLogger, error: (text) => messages.push(`error: ${text}`) },
     tables: new SmtpdTables(resolved, silentLogger),
     wrappermode: false,
-    name: null,
+    name: 'smtpd',
     connections: new ConnectionCount(0, []),
     sni: null,
+    sessions: null,
     tickets: noTickets,
     newSessions: new NewSessionRate({ limit: 0, unit: 60_000, exceptions: everybody }),
   });

@@ -164,6 +164,7 @@ const smtpdTlsFields: Record<keyof SmtpdTlsOptions, true> = {
   authOnly: true,
   receivedHeader: true,
   dh1024ParamFile: true,
+  sessionCacheDatabase: true,
   sessionCacheTimeout: true,
   alwaysIssueSessionIds: true,
   askCcert: true,

@@ -25,7 +25,7 @@ test.each(['btree', 'hash', 'sdbm', 'dbm'])(
     const { store, warnings } = open(`${type}:/var/lib/postfix/smtp_scache`);
     expect(store).toBeInstanceOf(MemorySessionStore);
     expect(warnings).toEqual([
-      `smtp_tls_session_cache_database: ${type}:/var/lib/postfix/smtp_scache: sessions are kept in the memory of this process, not in a file`,
+      `smtp_tls_session_cache_database: ${type}:/var/lib/postfix/smtp_scache: sessions are kept in memory, not in a file; write lmdb:/var/lib/postfix/smtp_scache for a file, or memory:`,
     ]);
   },
 );
@@ -36,12 +36,12 @@ test('without a name, or with a time-out of 0, there is none', () => {
   expect(open('btree:x', 0)).toEqual({ store: null, warnings: [] });
 });
 
-test.each(['pgsql:x', 'x', '/var/lib/scache'])('%s is refused', (database) => {
+test.each(['pgsql:x', 'x', '/var/lib/scache', 'lmdb:', 'lmdb'])('%s is refused', (database) => {
   expect(() => open(database)).toThrow(
     expect.objectContaining({
       class: 'usage',
       code: 'INVALID_PARAMETER',
-      message: `smtp_tls_session_cache_database: "${database}" is no session cache; write memory:`,
+      message: `smtp_tls_session_cache_database: "${database}" is no session cache; write memory:, or lmdb: with the name of a file`,
     }),
   );
 });

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { TlsError } from '../../lib/errors.js';
-import type { NativeChains } from '../../lib/native.js';
+import type { QuestionAnswer } from '../../lib/native.js';
 import { parseChains } from '../../lib/sni/chains.js';
 import { findInTables, lookupKeys } from '../../lib/sni/find.js';
 import { resolveSni, type SniFunction } from '../../lib/sni/options.js';
@@ -15,8 +15,6 @@ initLibrary();
 
 const pem = readFileSync(certificate('ed25519').chainFile, 'utf8');
 
-type Answer = NativeChains | null | false;
-
 async function sourceOf(sni: SniFunction): Promise<{ source: SniSource; lines: Lines }> {
   const lines = new Lines();
   const source = await SniSource.open({ ...resolveSni({ sni }), maps: [], logger: lines });
@@ -26,7 +24,7 @@ async function sourceOf(sni: SniFunction): Promise<{ source: SniSource; lines: L
   return { source, lines };
 }
 
-function ask(source: SniSource, name: string): Promise<Answer> {
+function ask(source: SniSource, name: string): Promise<QuestionAnswer> {
   return new Promise((resolve) => source.ask('chain', Buffer.from(name), resolve));
 }
 
