@@ -47,13 +47,6 @@ export function checkOptions(options: object, engine: Engine, extra: readonly st
     if (row === undefined) {
       throw unknownOption(path, [...rows.keys(), ...extra]);
     }
-    if (row.pending) {
-      throw new TlsError({
-        code: 'UNKNOWN_OPTION',
-        message: `option "${path}" (${row.name}) is known but has no effect in this version`,
-        suggestion: 'leave it out',
-      });
-    }
     checkValue(row, path, value);
   }
 }

@@ -331,16 +331,6 @@ test('a default that is another parameter follows what was given, whatever its t
   expect(resolveSmtpd({}).forbidBareNewlineExclusions).toContain('127.0.0.0/8');
 });
 
-test('an option that nothing acts upon is refused, not passed over', () => {
-  expect(() => checkOptions({ tls: { sessionCacheDatabase: 'x' } }, 'smtpd')).toThrow(
-    expect.objectContaining({
-      code: 'UNKNOWN_OPTION',
-      message:
-        'option "tls.sessionCacheDatabase" (smtpd_tls_session_cache_database) is known but has no effect in this version; leave it out',
-    }),
-  );
-});
-
 test('a library configuration that was not asked for stays open', () => {
   expect(resolveSmtpd({}).tls).not.toHaveProperty('configFile');
   expect(resolveSmtpd({ tls: { configFile: 'default' } }).tls.configFile).toBe('default');
