@@ -115,7 +115,7 @@ export class Hello {
   /** Keeps the server's session for later connections, when it has given one. */
   keepSession(): void {
     if (this.tls !== null) {
-      this.#resumption?.keep(this.#props.conversation.wire.connection, this.tls.protocol);
+      this.#resumption?.keep(this.#props.conversation.wire.connection);
     }
   }
 

@@ -38,14 +38,12 @@ export class Resumption {
   /**
    * Keeps the first session that the server has given. In TLS 1.3 that comes when the server likes: with its first
    * data as a rule, else later.
-   *
-   * @param protocol of the connection
    */
-  keep(connection: NativeConnection, protocol: string): void {
+  keep(connection: NativeConnection): void {
     const session = this.#kept ? null : connection.takeSession();
     if (session !== null) {
       this.#kept = true;
-      this.#sessions.save(this.#key, session, protocol);
+      this.#sessions.save(this.#key, session);
     }
   }
 

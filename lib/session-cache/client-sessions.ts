@@ -2,9 +2,9 @@
  * A client's sessions: looked up before a handshake, saved after it, removed when it fails. What the store does never
  * costs more than a full handshake.
  *
- * One session per key. Where Postfix resumes one as long as it lives, a session of TLS 1.3 serves once here (RFC 8446
- * appendix C.4): it is taken out, and the server's new ticket replaces it. Processes that share a store may take the
- * same one at the same moment; servers accept that.
+ * One session per key, which serves until the server gives another, as in Postfix. RFC 8446 appendix C.4 has one of TLS
+ * 1.3 serve once, so that nobody can tell which connections are the same client's: mail hosts say so in their EHLO
+ * anyway, and servers such as Postfix give no new ticket on resumption.
  */
 import type { SessionStore } from './store.js';
 
@@ -18,17 +18,9 @@ export interface ClientSessionsProps {
   readonly patience?: number;
 }
 
-/** What stands before the session's bytes. */
-const mark = { again: 0, once: 1 };
-
-/** Versions whose sessions serve more than once. */
-const older: readonly string[] = ['TLSv1.2', 'TLSv1.1', 'TLSv1'];
-
 export class ClientSessions {
   readonly #props: ClientSessionsProps;
   readonly #patience: number;
-  /** Keys that are being looked up: of two at a time one gets what serves once. */
-  readonly #asked = new Set<string>();
   /** It was said that the store fails; not again before it has worked. */
   #failing = false;
   #closed = false;
@@ -44,31 +36,21 @@ export class ClientSessions {
       return null;
     }
     this.#props.log?.(`looking for session ${key} in smtp cache`);
-    if (this.#asked.has(key)) {
+    const session = await this.#inTime(this.#try(() => this.#props.store.lookup(key)));
+    if (session === null || session === undefined || session.length === 0) {
       return null;
     }
-    this.#asked.add(key);
-    try {
-      const session = await this.#take(key);
-      if (session !== null) {
-        this.#props.log?.(`reloaded session ${key} from smtp cache`);
-      }
-      return session;
-    } finally {
-      this.#asked.delete(key);
-    }
+    this.#props.log?.(`reloaded session ${key} from smtp cache`);
+    return session;
   }
 
-  /** @param protocol of the connection it was made on, `TLSv1.3` */
-  save(key: string, session: Uint8Array, protocol: string): void {
+  /** Keeps the session, in the place of the one before. */
+  save(key: string, session: Uint8Array): void {
     if (this.#closed) {
       return;
     }
     this.#props.log?.(`save session ${key} to smtp cache`);
-    const kept = Buffer.alloc(session.length + 1);
-    kept[0] = older.includes(protocol) ? mark.again : mark.once;
-    kept.set(session, 1);
-    void this.#try(() => this.#props.store.update(key, kept));
+    void this.#try(() => this.#props.store.update(key, session));
   }
 
   /** A handshake has failed: the session may be why. */
@@ -84,17 +66,6 @@ export class ClientSessions {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#try(() => this.#props.store.close());
-  }
-
-  async #take(key: string): Promise<Uint8Array | null> {
-    const kept = await this.#inTime(this.#try(() => this.#props.store.lookup(key)));
-    if (kept === null || kept === undefined || kept.length < 2) {
-      return null;
-    }
-    if (kept[0] !== mark.again) {
-      void this.#try(() => this.#props.store.delete(key));
-    }
-    return kept[0] === mark.again || kept[0] === mark.once ? kept.subarray(1) : null;
   }
 
   /** Null when it takes too long: a handshake is waiting. */

@@ -31,7 +31,7 @@ function broken(methods: Partial<SessionStore>): SessionStore {
 test('the lines are Postfix’s', async () => {
   const { sessions, lines } = cache();
   await sessions.find('KEY');
-  sessions.save('KEY', session, 'TLSv1.2');
+  sessions.save('KEY', session);
   await sessions.find('KEY');
   sessions.remove('KEY');
   expect(lines).toEqual([
@@ -43,50 +43,33 @@ test('the lines are Postfix’s', async () => {
   ]);
 });
 
-test.each(['TLSv1', 'TLSv1.1', 'TLSv1.2'])(
-  'a session of %s serves again and again',
-  async (version) => {
-    const { sessions } = cache();
-    sessions.save('KEY', session, version);
-    expect(await sessions.find('KEY')).toEqual(session);
-    expect(await sessions.find('KEY')).toEqual(session);
-  },
-);
-
-test('a session of TLS 1.3 serves once', async () => {
+test('a session serves again and again', async () => {
   const { sessions } = cache();
-  sessions.save('KEY', session, 'TLSv1.3');
+  sessions.save('KEY', session);
+  expect(await Promise.all([sessions.find('KEY'), sessions.find('KEY')])).toEqual([
+    session,
+    session,
+  ]);
   expect(await sessions.find('KEY')).toEqual(session);
-  expect(await sessions.find('KEY')).toBe(null);
-});
-
-test('of two who look at the same moment one gets it', async () => {
-  const { sessions } = cache();
-  sessions.save('KEY', session, 'TLSv1.3');
-  expect(await Promise.all([sessions.find('KEY'), sessions.find('KEY')])).toEqual([session, null]);
 });
 
 test('the last session replaces the one before', async () => {
   const { sessions } = cache();
-  sessions.save('KEY', Buffer.from('first'), 'TLSv1.2');
-  sessions.save('KEY', session, 'TLSv1.2');
+  sessions.save('KEY', Buffer.from('first'));
+  sessions.save('KEY', session);
   expect(await sessions.find('KEY')).toEqual(session);
 });
 
 test('a removed session is gone', async () => {
   const { sessions } = cache();
-  sessions.save('KEY', session, 'TLSv1.2');
+  sessions.save('KEY', session);
   sessions.remove('KEY');
   expect(await sessions.find('KEY')).toBe(null);
 });
 
-test.each([
-  ['nothing', ''],
-  ['one byte', '\0'],
-  ['an unknown mark', '\x07session'],
-])('%s in the store is no session', async (_what, bytes) => {
+test('nothing in the store is no session', async () => {
   const { sessions, store } = cache();
-  await store.update('KEY', Buffer.from(bytes, 'latin1'));
+  await store.update('KEY', Buffer.alloc(0));
   expect(await sessions.find('KEY')).toBe(null);
 });
 
@@ -105,7 +88,7 @@ test('a store that fails is an empty one, and it is said once until it works aga
     }),
   );
   expect(await sessions.find('KEY')).toBe(null);
-  sessions.save('KEY', session, 'TLSv1.3');
+  sessions.save('KEY', session);
   sessions.remove('KEY');
   await sessions.find('KEY');
   expect(warnings).toEqual(['smtp session cache: connection refused']);
@@ -125,7 +108,7 @@ test('a store that does not answer holds nobody up', async () => {
 test('after the end nothing is found, kept or said', async () => {
   const { sessions, lines, warnings } = cache();
   await sessions.close();
-  sessions.save('KEY', session, 'TLSv1.2');
+  sessions.save('KEY', session);
   sessions.remove('KEY');
   expect(await sessions.find('KEY')).toBe(null);
   expect([...lines, ...warnings]).toEqual([]);
