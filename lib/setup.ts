@@ -6,13 +6,9 @@ import { resolveSmtp, resolveSmtpd } from './config/check.js';
 import type { SmtpdTlsOptions, SmtpTlsOptions } from './config/options.js';
 import { parseLoglevel } from './log/loglevel.js';
 import type { NativeContext, StartTlsProps } from './native.js';
-import {
-  clientTlsProps,
-  createClientContext,
-  createServerContext,
-  serverTlsProps,
-  sessionSettings,
-} from './tls/contexts.js';
+import { clientTlsProps, createClientContext } from './tls/client-context.js';
+import { sessionSettings } from './tls/context-props.js';
+import { createServerContext, serverTlsProps } from './tls/server-context.js';
 import type { TlsLevel } from './tls/levels.js';
 import { ensureLibrary } from './tls/library.js';
 import type { ResolvedSmtpdTls } from './tls/options.js';

@@ -140,7 +140,7 @@ async function deliver(
 async function checkConfiguration(parameters: ParameterOptions): Promise<void> {
   const [{ initLibrary }, { createClientContext }] = await Promise.all([
     import('../tls/library.js'),
-    import('../tls/contexts.js'),
+    import('../tls/client-context.js'),
   ]);
   initLibrary(parameters.library);
   const { tls } = resolveSmtp(parameters.smtp);

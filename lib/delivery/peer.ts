@@ -6,7 +6,7 @@ import type { TlsaRecord } from '../dns/answer.js';
 import type { StartTlsProps } from '../native.js';
 import type { HostPolicy } from '../policy/policy.js';
 import type { TlsSnapshot } from '../snapshot.js';
-import { type ClientSessionProps, clientTlsProps } from '../tls/contexts.js';
+import { type ClientSessionProps, clientTlsProps } from '../tls/client-context.js';
 import { isDaneBased, mustMatch, neverVerified, type TlsLevel } from '../tls/levels.js';
 import type { ResolvedSmtpTls } from '../tls/options.js';
 import { peerAuth } from '../tls/peer-auth.js';

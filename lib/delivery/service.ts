@@ -12,7 +12,8 @@ import type { NativeChains, NativeContext, OwnCertificate, StartTlsProps } from 
 import { ChainKeeper } from '../tls/chain-keeper.js';
 import type { CertificateOptions } from '../tls/chains.js';
 import type { HostPolicy } from '../policy/policy.js';
-import { createClientContext, sessionSettings } from '../tls/contexts.js';
+import { createClientContext } from '../tls/client-context.js';
+import { sessionSettings } from '../tls/context-props.js';
 import { ensureLibrary } from '../tls/library.js';
 import { checkKeyLogFile } from '../tls/probes.js';
 import type { SessionStore } from '../session-cache/store.js';

@@ -1,7 +1,7 @@
 /** The TLS contexts of a probe: one for each kind of ClientHello that a server may need, made when it does. */
 import type { ResolvedSmtp } from '../config/options.js';
 import type { NativeContext } from '../native.js';
-import { createClientContext } from '../tls/contexts.js';
+import { createClientContext } from '../tls/client-context.js';
 import { type HelloKind, helloGroups, helloKinds } from '../tls/hello-groups.js';
 import { usesTls } from '../tls/levels.js';
 import type { ProbeTables } from './tables.js';

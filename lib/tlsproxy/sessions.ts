@@ -10,7 +10,7 @@ import type { Logger } from '../log/logger.js';
 import { parseLoglevel } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import { serverTls, type TlsSetup } from '../setup.js';
-import { clientTlsProps, createClientContext } from '../tls/contexts.js';
+import { clientTlsProps, createClientContext } from '../tls/client-context.js';
 import { peerAuth } from '../tls/peer-auth.js';
 import { join } from './join.js';
 import { KeptSessions, type LiveSession } from './kept.js';

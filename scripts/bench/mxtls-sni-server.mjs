@@ -6,7 +6,7 @@ import { resolveSmtpd } from '../../dist/config/check.js';
 import { silentLogger } from '../../dist/log/logger.js';
 import { resolveSni } from '../../dist/sni/options.js';
 import { SniSource } from '../../dist/sni/source.js';
-import { createServerContext, serverTlsProps } from '../../dist/tls/contexts.js';
+import { createServerContext, serverTlsProps } from '../../dist/tls/server-context.js';
 import { control, serverOptions } from './control.mjs';
 
 const IDLE_LIMIT_MS = 300_000;

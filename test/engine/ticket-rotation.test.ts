@@ -3,7 +3,7 @@ import { onTestFinished, describe, expect, test } from 'vitest';
 import { addon } from '../../lib/addon.js';
 import { resolveSmtpd } from '../../lib/config/check.js';
 import type { NativeConnection } from '../../lib/native.js';
-import { createServerContext, serverTlsProps } from '../../lib/tls/contexts.js';
+import { createServerContext, serverTlsProps } from '../../lib/tls/server-context.js';
 import { TicketKeys } from '../../lib/tlsmgr/ticket-keys.js';
 import { ensureLibrary } from '../../lib/tls/library.js';
 import { certificate } from '../helpers/certificates.js';

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { addon } from '../../dist/addon.js';
 import '../../dist/dispatch.js';
 import { resolveSmtpd } from '../../dist/config/check.js';
-import { createServerContext, serverTlsProps } from '../../dist/tls/contexts.js';
+import { createServerContext, serverTlsProps } from '../../dist/tls/server-context.js';
 import { ensureLibrary } from '../../dist/tls/library.js';
 import { TicketKeys } from '../../dist/tlsmgr/ticket-keys.js';
 import { anyPort } from './native-props.mjs';

@@ -10,12 +10,8 @@ import { Connection } from '../../lib/connection.js';
 import type { ListenerOwner } from '../../lib/dispatch.js';
 import { TlsError } from '../../lib/errors.js';
 import type { NativeContext, StartTlsProps } from '../../lib/native.js';
-import {
-  clientTlsProps,
-  createClientContext,
-  createServerContext,
-  serverTlsProps,
-} from '../../lib/tls/contexts.js';
+import { clientTlsProps, createClientContext } from '../../lib/tls/client-context.js';
+import { createServerContext, serverTlsProps } from '../../lib/tls/server-context.js';
 import { certificate } from '../helpers/certificates.js';
 
 const serverOptions = resolveSmtpd({

@@ -9,9 +9,8 @@ import {
   type ClientSessionProps,
   clientTlsProps,
   createClientContext,
-  createServerContext,
-  serverTlsProps,
-} from '../../lib/tls/contexts.js';
+} from '../../lib/tls/client-context.js';
+import { createServerContext, serverTlsProps } from '../../lib/tls/server-context.js';
 import { ensureLibrary, initLibrary, libraryVersion } from '../../lib/tls/library.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'mxtls-contexts-'));
