@@ -251,7 +251,11 @@ describe.skipIf(reason !== null)('postconf', () => {
 
     test('that Postfix 3.10 does not know came later', () => {
       const theirs = defaults();
-      const later = parameters.filter(({ name }) => !theirs.has(name));
+      // Postfix has one of the name of each service in master.cf, and lists none.
+      const ofServices = ['smtp_destination_concurrency_limit'];
+      const later = parameters.filter(
+        ({ name }) => !theirs.has(name) && !ofServices.includes(name),
+      );
       for (const { name, since } of later) {
         expect([name, since]).toEqual([name, expect.stringMatching(/^3\.1[12]$/)]);
       }
