@@ -7,6 +7,7 @@
 #ifndef MXTLS_SOCKET_H
 #define MXTLS_SOCKET_H
 
+#include <cstdint>
 #include <string>
 
 #include <sys/socket.h>
