@@ -143,11 +143,11 @@ export class Conversation implements ConnectionOwner {
     this.wire.read(false);
   }
 
-  startTls(context: NativeContext, props: StartTlsProps): void {
+  startTls(context: NativeContext, props: StartTlsProps, prepared = false): void {
     this.#state = 'handshake';
     this.#traced = props.traceLimit > 0;
     try {
-      this.wire.startTls('client', context, props);
+      this.wire.startTls('client', context, prepared ? null : props);
     } catch (error) {
       const { code, message } = error as TlsError;
       const kind = code === 'EARLY_PLAINTEXT' ? 'protocol' : 'handshake';

@@ -134,7 +134,10 @@ export class Delivery {
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, request, queueId, tlsRequiredNo } = this.#props;
     const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
-    const requiretls = await service.requiretls.request(request, target.facts.nexthop, queueId);
+    const requiretls =
+      request.requiretls === true
+        ? await service.requiretls.request(request, target.facts.nexthop, queueId)
+        : null;
     if (isProblem(policy)) {
       this.#skip(policy, requiretls);
       return;
@@ -154,7 +157,9 @@ export class Delivery {
       attempt === null
         ? null
         : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
-    const logFlags = await service.logFlagsOf(target.peer.host, target.peer.address);
+    const logFlags = service.looksUpLoglevels
+      ? await service.logFlagsOf(target.peer.host, target.peer.address)
+      : service.logFlags;
     const peer = {
       ...target.peer,
       ...{ nexthop: target.facts.nexthop, policy, plaintext: false, requiretls, logFlags },

@@ -37,12 +37,16 @@ export interface HostFinderProps {
   readonly logger: Pick<Logger, 'warn'>;
 }
 
+const mostLiterals = 1000;
+
 export class HostFinder {
   readonly #options: ResolvedSmtp;
   readonly #sources: DnsLookup;
   readonly #native: boolean;
   readonly #find: FindHostsOptions;
   readonly #logger: Pick<Logger, 'warn'>;
+  /** Of next hops that are addresses: nothing about them changes. */
+  readonly #literals = new Map<string, readonly Target[]>();
 
   /** @throws TlsError `INVALID_ARGUMENT`: `refusedNetworks` has something that is no network */
   constructor(props: HostFinderProps) {
@@ -59,6 +63,21 @@ export class HostFinder {
 
   /** The servers of a next hop in the order in which they are tried, at least one; or why there are none. */
   async find(nexthop: Nexthop): Promise<readonly Target[] | Failure> {
+    const known = this.#literals.get(nexthop.text);
+    if (known !== undefined) {
+      return known;
+    }
+    const targets = await this.#lookUp(nexthop);
+    if (isIP(nexthop.name) !== 0 && !('kind' in targets)) {
+      if (this.#literals.size >= mostLiterals) {
+        this.#literals.clear();
+      }
+      this.#literals.set(nexthop.text, targets);
+    }
+    return targets;
+  }
+
+  async #lookUp(nexthop: Nexthop): Promise<readonly Target[] | Failure> {
     const { ignoreMxLookupError, dnsSupportLevel } = this.#options;
     const withMx = nexthop.mx && dnsSupportLevel !== 'disabled';
     const found = withMx

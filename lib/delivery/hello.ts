@@ -25,7 +25,14 @@ import { isSilence, SessionLog } from './session-log.js';
 /** What {@link Hello} needs of it. */
 export type HelloService = Pick<
   DeliveryService,
-  'options' | 'logger' | 'context' | 'contextFor' | 'tlsProps' | 'securityOptions' | 'sessions'
+  | 'options'
+  | 'logger'
+  | 'context'
+  | 'contextFor'
+  | 'tlsProps'
+  | 'isPrepared'
+  | 'securityOptions'
+  | 'sessions'
 >;
 
 export interface HelloProps {
@@ -244,7 +251,7 @@ export class Hello {
     this.features = noFeatures('');
     this.#tell.begins();
     if (this.#resumption === null) {
-      conversation.startTls(context, props);
+      conversation.startTls(context, props, service.isPrepared(context, props));
     } else {
       this.#resumption.startTls(conversation, context, props);
     }

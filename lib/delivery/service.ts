@@ -63,6 +63,8 @@ export class DeliveryService {
   #chains: NativeChains | null = null;
   /** For servers that choke on the usual ClientHello. */
   readonly #smaller = new Map<HelloKind, NativeContext>();
+  /** The first ones without a match of their own: those of the usual policy. */
+  readonly #prepared = new WeakMap<NativeContext, StartTlsProps>();
   readonly #tlsProps = new WeakMap<HostPolicy, StartTlsProps | null>();
 
   /** @throws TlsError `INVALID_PARAMETER`, `KEYLOG_FILE` */
@@ -175,6 +177,11 @@ export class DeliveryService {
     this.#loglevels.close();
   }
 
+  /** Servers may have a loglevel of their own. */
+  get looksUpLoglevels(): boolean {
+    return this.#loglevels.configured;
+  }
+
   /** What is logged about TLS with this server. */
   async logFlagsOf(host: string, address: string): Promise<LogFlags> {
     return this.#loglevels.of(host, address, this.logFlags);
@@ -190,6 +197,21 @@ export class DeliveryService {
     return props === null || trace === this.logFlags.trace
       ? props
       : { ...props, ...sessionSettings(this.options.tls, trace) };
+  }
+
+  /** Whether the context has read these properties already, so that native code need not read them again. */
+  isPrepared(context: NativeContext, props: StartTlsProps): boolean {
+    const known = this.#prepared.get(context);
+    if (known !== undefined || props.auth !== null) {
+      return known === props;
+    }
+    try {
+      context.prepare(props);
+    } catch {
+      return false; // the handshake says what is wrong with them
+    }
+    this.#prepared.set(context, props);
+    return true;
   }
 
   /** Properties that an AUTH mechanism must not have on such a connection. */

@@ -40,10 +40,23 @@ export function refuseNetworks(refused: readonly string[]): AddressFilter {
   for (const text of refused) {
     add(list, text);
   }
+  // Mail goes to the same hosts again and again, and a BlockList makes an object of each address.
+  const known = new Map<string, boolean>();
   return (address) => {
-    const inner = translatedFrom(address);
-    return !has(list, address) && (inner === null || !has(list, inner));
+    const verdict = known.get(address) ?? isAllowed(list, address);
+    if (known.size >= mostKnown) {
+      known.clear();
+    }
+    known.set(address, verdict);
+    return verdict;
   };
+}
+
+const mostKnown = 1000;
+
+function isAllowed(list: BlockList, address: string): boolean {
+  const inner = translatedFrom(address);
+  return !has(list, address) && (inner === null || !has(list, inner));
 }
 
 function has(list: BlockList, address: string): boolean {

@@ -52,11 +52,17 @@ interface Chosen {
   readonly source: PolicySource;
 }
 
+/** Where wrappermode is to be expected. */
+const smtpsPort = 465;
+
 export class PolicyResolver {
   readonly #props: PolicyResolverProps;
   readonly #tlsa: TlsaLookup;
   readonly #digests: readonly DaneDigest[];
   readonly #cache = new SmallCache<Promise<HostPolicy | PolicyProblem>>(cacheSize);
+  /** Where nothing depends on the host: the policy of all of them, for good. */
+  #common: Promise<HostPolicy | PolicyProblem> | null = null;
+  readonly #isCommon: boolean;
 
   constructor(props: PolicyResolverProps) {
     this.#props = props;
@@ -68,6 +74,7 @@ export class PolicyResolver {
       props.warn('smtp_tls_per_site ignored when smtp_tls_policy_maps is not empty.');
     }
     this.#digests = digests;
+    this.#isCommon = dependsOnNothing(props);
     this.#tlsa = new TlsaLookup({
       dns: props.dns,
       warn: props.warn,
@@ -84,6 +91,10 @@ export class PolicyResolver {
    */
   resolvePolicy(facts: PolicyFacts): Promise<HostPolicy | PolicyProblem> {
     const { nexthop, host, port, tlsRequiredNo } = facts;
+    if (this.#isCommon && !tlsRequiredNo && port !== smtpsPort) {
+      this.#common ??= this.#resolve(facts);
+      return this.#common;
+    }
     const key = JSON.stringify([nexthop, host, port, tlsRequiredNo]);
     const kept = this.#cache.get(key) ?? this.#resolve(facts);
     this.#cache.set(key, kept);
@@ -107,7 +118,7 @@ export class PolicyResolver {
     if (isProblem(policy)) {
       return policy;
     }
-    if (facts.port === 465 && !settings.wrappermode && facts.destination === 'inet') {
+    if (facts.port === smtpsPort && !settings.wrappermode && facts.destination === 'inet') {
       warn(
         'SMTPS wrappermode (TCP port 465) requires setting "smtp_tls_wrappermode = yes", and "smtp_tls_security_level = encrypt" (or stronger)',
       );
@@ -241,4 +252,12 @@ export class PolicyResolver {
 
 function isFailed(chosen: Chosen | 'invalid' | 'unavailable'): chosen is 'invalid' | 'unavailable' {
   return typeof chosen === 'string';
+}
+
+/** No table, no DNS, no name. */
+function dependsOnNothing({ settings, policyMaps, perSite, sts }: PolicyResolverProps): boolean {
+  const { securityLevel, servername, wrappermode } = settings;
+  const simple = ['none', 'may', 'encrypt'].includes(securityLevel);
+  const tables = policyMaps !== null || perSite.length > 0 || sts !== undefined;
+  return simple && !tables && servername === '' && !wrappermode;
 }

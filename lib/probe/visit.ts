@@ -78,6 +78,7 @@ class Visit implements ConversationEvents {
         context: props.context,
         contextFor: () => props.context,
         tlsProps: () => props.tls,
+        isPrepared: () => false,
         securityOptions: () => [],
         sessions: null,
       },
