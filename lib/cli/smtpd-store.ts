@@ -92,7 +92,7 @@ export function keepIn({ maildir, logger, received }: KeepProps): Store {
 export function discard(logger: Logger): Store {
   return async (session, message) => {
     const { queueId, namaddr } = session;
-    for await (const _ of message) {
+    for await (const _ of message.borrowed()) {
       // Thrown away.
     }
     logger.warn(`${queueId}: message of ${message.bytes} bytes from ${namaddr} discarded`);
@@ -110,5 +110,5 @@ async function* withHeader(
   message: SmtpdMessage,
 ): AsyncGenerator<Buffer, void, undefined> {
   yield Buffer.from(header);
-  yield* message;
+  yield* message.borrowed(); // a Maildir has written each chunk before it asks for the next
 }

@@ -71,7 +71,7 @@ export class DataEncoder {
   }
 
   #rewrite(chunk: Buffer): Buffer {
-    const out = new OutputBuffer(chunk.length + (chunk.length >> 5) + 16);
+    const out = new OutputBuffer(Buffer.allocUnsafe(chunk.length + (chunk.length >> 5) + 16));
     let at = this.#beginChunk(chunk, out);
     for (let next = this.#find(chunk, at); next >= 0; next = this.#find(chunk, at)) {
       out.copy(chunk, at, next);

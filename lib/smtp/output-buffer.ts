@@ -3,8 +3,9 @@ export class OutputBuffer {
   #data: Buffer;
   #length = 0;
 
-  constructor(size: number) {
-    this.#data = Buffer.allocUnsafe(size);
+  /** @param data what is written to as long as it suffices */
+  constructor(data: Buffer) {
+    this.#data = data;
   }
 
   get length(): number {

@@ -115,20 +115,22 @@ export class Content {
   /** Takes what it needs from the window, up to `to`. */
   feed(input: LineReader, to: number): void {
     // With room for a line end that the end of the turn before has left open.
-    const out = this.#wanted() ? new OutputBuffer(to - input.pos + 2) : null;
+    const out = this.#output(to - input.pos + 2);
     input.pos = this.#decoder.push(input.data, input.pos, to, out);
     this.#pass(out);
   }
 
   /** The last chunk has come. */
   finish(): void {
-    const out = this.#wanted() ? new OutputBuffer(2) : null;
+    const out = this.#output(2);
     this.#decoder.finish(out);
     this.#pass(out);
   }
 
-  #wanted(): boolean {
-    return this.message.wanted && !this.#exceeded;
+  /** Null: nobody wants it. */
+  #output(size: number): OutputBuffer | null {
+    const wanted = this.message.wanted && !this.#exceeded;
+    return wanted ? new OutputBuffer(this.message.memory(size)) : null;
   }
 
   #pass(out: OutputBuffer | null): void {

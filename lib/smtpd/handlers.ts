@@ -46,6 +46,13 @@ export interface SmtpdMessage extends AsyncIterable<Buffer> {
    * `Require-TLS-ESMTP: yes` of the message. Known once the iteration is over; for who passes the message on.
    */
   readonly requiretls: boolean;
+  /**
+   * The same chunks, lent: each holds good until the next is asked for, as its memory is used again. For who writes a chunk away,
+   * or hashes it, before asking for more; large messages cost half as much CPU then. As the iteration itself, once for a message.
+   *
+   * Throws TlsError INVALID_STATE if the message was read already.
+   */
+  borrowed(): AsyncIterable<Buffer>;
 }
 
 /** What a callback returns. */

@@ -5,6 +5,7 @@
  * `highWater` bytes wait, `push` says so and the connection stops reading until `onRoom`.
  */
 import { TlsError } from '../errors.js';
+import * as blocks from './blocks.js';
 import type { SmtpdMessage } from './handlers.js';
 
 const highWater = 128 * 1024;
@@ -30,10 +31,18 @@ export class IncomingMessage implements SmtpdMessage, AsyncIterator<Buffer, unde
   #error: TlsError | null = null;
   #waiter: Waiter | null = null;
   #iterated = false;
+  /** Chunks are lent: each until the next is asked for. */
+  #lends = false;
+  #lent: Buffer | null = null;
 
   /** @param onRoom called when chunks may come again after `push` said no */
   constructor(onRoom: () => void) {
     this.#onRoom = onRoom;
+  }
+
+  /** Memory for a chunk. */
+  memory(size: number): Buffer {
+    return this.#lends ? blocks.take(size) : Buffer.allocUnsafe(size);
   }
 
   /** Adds a chunk; false: no more for now, please. */
@@ -45,7 +54,7 @@ export class IncomingMessage implements SmtpdMessage, AsyncIterator<Buffer, unde
     if (this.#waiter !== null) {
       const waiter = this.#waiter;
       this.#waiter = null;
-      waiter.resolve({ done: false, value: chunk });
+      waiter.resolve(this.#hand(chunk));
       return true;
     }
     this.#chunks.push(chunk);
@@ -90,11 +99,21 @@ export class IncomingMessage implements SmtpdMessage, AsyncIterator<Buffer, unde
     return this;
   }
 
+  borrowed(): AsyncIterable<Buffer> {
+    const iterator = this[Symbol.asyncIterator]();
+    this.#lends = true;
+    return { [Symbol.asyncIterator]: () => iterator };
+  }
+
   next(): Promise<IteratorResult<Buffer, undefined>> {
+    if (this.#lent !== null) {
+      blocks.give(this.#lent);
+      this.#lent = null;
+    }
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
       this.#room(this.#queued - chunk.length);
-      return Promise.resolve({ done: false, value: chunk });
+      return Promise.resolve(this.#hand(chunk));
     }
     if (this.#error !== null) {
       return Promise.reject(this.#error);
@@ -115,6 +134,11 @@ export class IncomingMessage implements SmtpdMessage, AsyncIterator<Buffer, unde
   return(): Promise<IteratorResult<Buffer, undefined>> {
     this.discard();
     return Promise.resolve(finished);
+  }
+
+  #hand(chunk: Buffer): IteratorResult<Buffer, undefined> {
+    this.#lent = this.#lends ? chunk : null;
+    return { done: false, value: chunk };
   }
 
   #room(queued: number): void {

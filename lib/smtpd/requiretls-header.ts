@@ -45,7 +45,7 @@ export class RequiretlsHeader {
     while (from < data.length) {
       const lf = data.indexOf(LF, from);
       if (lf < 0 && !this.#inLine && data.length - from < longestLine) {
-        this.#held = data.subarray(from);
+        this.#held = Buffer.from(data.subarray(from)); // the chunk may be lent, and used again
         return data.subarray(0, from);
       }
       const to = lf < 0 ? data.length : lf + 1;

@@ -96,7 +96,7 @@ class Environment {
     /* ---- the slab */
 
     char *slab() const { return slab_; }
-    static constexpr size_t kSlabSize = 128 * 1024;
+    static constexpr size_t kSlabSize = 64 * 1024;
     Napi::Value make_slab();
 
     /* ---- classes */

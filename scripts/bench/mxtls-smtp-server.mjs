@@ -17,7 +17,7 @@ const smtpd = new Smtpd({
   },
   logger: { info: silent, warn: (text) => process.stderr.write(`${text}\n`) },
   onData: async (_session, message) => {
-    for await (const _chunk of message) {
+    for await (const _chunk of message.borrowed()) {
       // as far as the message is the engine's
     }
   },

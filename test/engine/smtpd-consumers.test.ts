@@ -54,6 +54,24 @@ describe.each(ways)('by %s', (_, way) => {
     expect(got).toBe(content);
   });
 
+  test('one that borrows its chunks has each until it asks for the next', async () => {
+    const pieces: string[] = [];
+    const { port } = await startSmtpd({
+      requiretlsEsmtpHeader: true,
+      onData: async (_session, message) => {
+        for await (const chunk of message.borrowed()) {
+          await new Promise((resolve) => setImmediate(resolve));
+          pieces.push(chunk.toString('latin1'));
+        }
+      },
+    });
+    const client = await RawClient.greeted(port);
+    await client.commands(...envelope);
+    expect(await lastReply(client, way)).toMatch(queued);
+    expect(pieces.join('')).toBe(content);
+    expect(pieces.some((piece) => piece.length > 16 * 1024)).toBe(true);
+  });
+
   test.each([
     ['returns at once without reading', () => undefined],
     ['resolves later without reading', () => new Promise<void>((resolve) => setImmediate(resolve))],

@@ -13,7 +13,9 @@ function pass(message: string, asked: boolean, size = Number.POSITIVE_INFINITY):
   const data = Buffer.from(message, 'latin1');
   const out: Buffer[] = [];
   for (let at = 0; at < data.length; at += Math.min(size, data.length)) {
-    out.push(header.pass(data.subarray(at, Math.min(at + size, data.length))));
+    const chunk = Buffer.from(data.subarray(at, Math.min(at + size, data.length)));
+    out.push(Buffer.from(header.pass(chunk)));
+    chunk.fill(0); // memory that is used again
   }
   out.push(header.end());
   return { text: Buffer.concat(out).toString('latin1'), requested: header.requested };

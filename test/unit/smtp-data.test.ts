@@ -20,7 +20,7 @@ function decode(pieces: readonly Buffer[]): Decoded {
   let message = '';
   let rest = '';
   for (const piece of pieces) {
-    const out = new OutputBuffer(1);
+    const out = new OutputBuffer(Buffer.alloc(1));
     const used = decoder.push(piece, 0, piece.length, out);
     message += out.finish().toString('latin1');
     rest += piece.toString('latin1', used);
@@ -123,7 +123,7 @@ describe('DataDecoder', () => {
   test('looks at nothing beyond the part it was given', () => {
     const decoder = new DataDecoder();
     const slab = Buffer.from('ab\r\n.\r\nstale\n.\n');
-    const out = new OutputBuffer(8);
+    const out = new OutputBuffer(Buffer.alloc(8));
     expect(decoder.push(slab, 0, 2, out)).toBe(2);
     expect(decoder.push(slab, 2, 4, out)).toBe(4);
     expect(out.finish().toString()).toBe('ab\r\n');
@@ -148,7 +148,7 @@ describe('DataDecoder against the rules', () => {
     const parts: Buffer[] = [];
     let consumed = 0;
     for (const piece of cut(wire, cuts)) {
-      const out = new OutputBuffer(1);
+      const out = new OutputBuffer(Buffer.alloc(1));
       consumed += decoder.push(piece, 0, piece.length, out);
       parts.push(Buffer.from(out.finish()));
     }

@@ -117,6 +117,41 @@ describe('IncomingMessage', () => {
     expect(await iterator.next()).toEqual({ done: true, value: undefined });
   });
 
+  test('a chunk that is lent has its memory used again when the next is asked for, not before', async () => {
+    const message = new IncomingMessage(() => undefined);
+    const iterator = message.borrowed()[Symbol.asyncIterator]();
+    const first = message.memory(20_000);
+    message.push(first.subarray(0, 20_000));
+    await iterator.next();
+    const second = message.memory(20_000);
+    expect(second.buffer).not.toBe(first.buffer);
+    message.push(second.subarray(0, 20_000));
+    await iterator.next();
+    expect(message.memory(20_000).buffer).toBe(first.buffer);
+  });
+
+  test('a chunk that is not lent keeps its memory', async () => {
+    const message = new IncomingMessage(() => undefined);
+    const iterator = message[Symbol.asyncIterator]();
+    const seen = new Set<ArrayBufferLike>();
+    for (let i = 0; i < 20; i++) {
+      const chunk = message.memory(20_000);
+      seen.add(chunk.buffer);
+      message.push(chunk);
+      await iterator.next();
+    }
+    expect(seen.size).toBe(20);
+  });
+
+  test('a message can be read once, lent or not', () => {
+    const message = new IncomingMessage(() => undefined);
+    message.borrowed();
+    expect(() => message.borrowed()).toThrow(expect.objectContaining({ code: 'INVALID_STATE' }));
+    expect(() => message[Symbol.asyncIterator]()).toThrow(
+      expect.objectContaining({ code: 'INVALID_STATE' }),
+    );
+  });
+
   test('one next() at a time', async () => {
     const message = new IncomingMessage(() => undefined);
     const iterator = message[Symbol.asyncIterator]();
