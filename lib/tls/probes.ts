@@ -5,7 +5,7 @@
 import { addon } from '../addon.js';
 import { TlsError } from '../errors.js';
 import type { NativeContextProps, NativeProtocols } from '../native.js';
-import { anyProtocols } from './protocols.js';
+import { bareContext } from './bare-context.js';
 
 /** The library knows this element of a list of groups, or this list. */
 export function groupSupported(groups: string): boolean {
@@ -121,35 +121,3 @@ function failureOf(
     throw error;
   }
 }
-
-const bareContext: NativeContextProps = {
-  role: 'server',
-  service: '',
-  protocols: anyProtocols,
-  securityLevel: 0,
-  cipherList: null,
-  groups: null,
-  dhFile: null,
-  keyLogFile: null,
-  optionsOn: 0n,
-  optionsOff: 0n,
-  chains: null,
-  askClientCert: false,
-  requireClientCert: false,
-  enableRpk: false,
-  caFile: null,
-  caPath: null,
-  appendDefaultCa: false,
-  verifyDepth: 9,
-  digest: 'sha256',
-  ask: [],
-  ticketRing: null,
-  tickets: false,
-  ticketCipher: null,
-  sessionTimeout: 0,
-  sessionIds: false,
-  acknowledgeSni: false,
-  sniCache: null,
-  daneDigests: [],
-  trustServerCcerts: false,
-};

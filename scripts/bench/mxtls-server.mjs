@@ -2,6 +2,7 @@
 // them: reading at once, with a time limit, ending when the client ends.
 import { addon } from '../../dist/addon.js';
 import { TlsError } from '../../dist/errors.js';
+import { bareContext } from '../../dist/tls/bare-context.js';
 import { control, serverOptions } from './control.mjs';
 
 const LEAVE = { floor: -1, ceiling: -1, exclude: 0 };
@@ -44,35 +45,14 @@ function fill(ring) {
 const ring = fill(addon.openTicketRing('bench', null));
 
 const context = addon.createContext({
-  role: 'server',
+  ...bareContext,
   service: 'bench',
   protocols: { floor: 0x0303, ceiling: 0, exclude: 0 },
-  securityLevel: 0,
-  cipherList: null,
   groups: options.groups,
-  dhFile: null,
-  keyLogFile: null,
-  optionsOn: 0n,
-  optionsOff: 0n,
   chains: addon.loadChains([options.chain]),
-  askClientCert: false,
-  requireClientCert: false,
-  enableRpk: false,
-  trustServerCcerts: false,
-  caFile: null,
-  caPath: null,
-  appendDefaultCa: false,
-  verifyDepth: 9,
-  digest: 'sha256',
-  ask: [],
   ticketRing: options.fixedTicketKey ? null : ring,
   tickets: true,
-  ticketCipher: null,
   sessionTimeout: 7200,
-  sessionIds: false,
-  acknowledgeSni: false,
-  sniCache: null,
-  daneDigests: [],
 });
 const listener = addon.listen({
   host: '127.0.0.1',

@@ -1,38 +1,9 @@
 /** Plain properties for calls into the native surface (lib/native.ts), to be spread and overridden. */
+import { bareContext } from '../../dist/tls/bare-context.js';
 
 const any = { floor: -1, ceiling: -1, exclude: 0 };
 
-export const plainContext = {
-  role: 'server',
-  service: 'storm',
-  protocols: any,
-  securityLevel: 0,
-  cipherList: null,
-  groups: null,
-  dhFile: null,
-  keyLogFile: null,
-  optionsOn: 0n,
-  optionsOff: 0n,
-  chains: null,
-  askClientCert: false,
-  requireClientCert: false,
-  enableRpk: false,
-  trustServerCcerts: false,
-  caFile: null,
-  caPath: null,
-  appendDefaultCa: false,
-  verifyDepth: 9,
-  digest: 'sha256',
-  ask: [],
-  ticketRing: null,
-  tickets: true,
-  ticketCipher: null,
-  sessionTimeout: 0,
-  sessionIds: false,
-  acknowledgeSni: false,
-  sniCache: null,
-  daneDigests: [],
-};
+export const plainContext = { ...bareContext, service: 'storm', tickets: true };
 
 export const plainTls = {
   sni: null,

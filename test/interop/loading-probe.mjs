@@ -6,6 +6,7 @@ import tls from 'node:tls';
 
 const [root, configFile, chainFile] = process.argv.slice(2);
 const { addon, loadedBinary } = await import(`${root}/dist/addon.js`);
+const { bareContext } = await import(`${root}/dist/tls/bare-context.js`);
 const { slab } = await import(`${root}/dist/dispatch.js`);
 
 function nodeGroup() {
@@ -25,7 +26,6 @@ function nodeGroup() {
   });
 }
 
-const anyProtocols = { floor: 0, ceiling: 0, exclude: 0 };
 const session = {
   ...{ sni: null, cipherList: null, securityLevel: -1, timeout: 5000, deadline: 10_000 },
   ...{ traceLimit: 0, traceRate: 0, fastShutdown: true, auth: null, session: null },
@@ -34,30 +34,7 @@ const session = {
 };
 
 function context(role, chains) {
-  return addon.createContext({
-    ...{ role, chains, service: 'probe', protocols: anyProtocols, securityLevel: 0 },
-    ...{
-      cipherList: null,
-      groups: null,
-      dhFile: null,
-      keyLogFile: null,
-      optionsOn: 0n,
-      optionsOff: 0n,
-    },
-    ...{ askClientCert: false, requireClientCert: false, enableRpk: false, caFile: null },
-    trustServerCcerts: false,
-    ...{ caPath: null, appendDefaultCa: false, verifyDepth: 9, digest: 'sha256', ask: [] },
-    ...{
-      ticketRing: null,
-      tickets: false,
-      ticketCipher: null,
-      sessionTimeout: 0,
-      sessionIds: false,
-      acknowledgeSni: false,
-      sniCache: null,
-      daneDigests: [],
-    },
-  });
+  return addon.createContext({ ...bareContext, role, chains, service: 'probe' });
 }
 
 function ourGroup() {

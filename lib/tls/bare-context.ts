@@ -1,0 +1,35 @@
+/** A context that asks for nothing, to be spread and overridden: for probes, benches and tests of the native surface. */
+import type { NativeContextProps } from '../native.js';
+import { anyProtocols } from './protocols.js';
+
+export const bareContext: NativeContextProps = {
+  role: 'server',
+  service: '',
+  protocols: anyProtocols,
+  securityLevel: 0,
+  cipherList: null,
+  groups: null,
+  dhFile: null,
+  keyLogFile: null,
+  optionsOn: 0n,
+  optionsOff: 0n,
+  chains: null,
+  askClientCert: false,
+  requireClientCert: false,
+  enableRpk: false,
+  caFile: null,
+  caPath: null,
+  appendDefaultCa: false,
+  verifyDepth: 9,
+  digest: 'sha256',
+  ask: [],
+  ticketRing: null,
+  tickets: false,
+  ticketCipher: null,
+  sessionTimeout: 0,
+  sessionIds: false,
+  acknowledgeSni: false,
+  sniCache: null,
+  daneDigests: [],
+  trustServerCcerts: false,
+};
