@@ -2,53 +2,14 @@
  * The recorded truth of Postfix 3.11: each case at each level comes with our deliver() to what smtp(8) made of it, once
  * with our own smtpd as the servers and once with Debian 13's.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { prepareDebian13, whyNoDebian13 } from '../helpers/debian13.js';
+import { expect, test } from 'vitest';
 import { smtpRows } from '../helpers/truth-world/cases.js';
-import { asRecorded, OurClient, summaryOf } from '../helpers/truth-world/our-client.js';
-import { TruthWorld } from '../helpers/truth-world/truth-world.js';
+import { OurClient, summaryOf } from '../helpers/truth-world/our-client.js';
+import { describeRecording, type Side } from '../helpers/truth-world/recorded-cases.js';
 
-const reason = whyNoDebian13();
-const rows = smtpRows();
-const cases = [...new Set(rows.map((row) => row.case))];
+describeRecording(smtpRows(), (world) => new OurClient(world), bothSides);
 
-test.runIf(process.env['CI'] !== undefined)('Postfix, NSD and Unbound can be run', () => {
-  expect(reason).toBeNull();
-});
-
-test('the recording has six levels of each of its 55 cases', () => {
-  expect(cases).toHaveLength(55);
-  expect(rows).toHaveLength(6 * cases.length);
-});
-
-describe.skipIf(reason !== null).each(['mxtls', 'postfix'] as const)('servers: %s', (servers) => {
-  let world: TruthWorld;
-  let client: OurClient;
-
-  beforeAll(async () => {
-    prepareDebian13();
-    world = await TruthWorld.start({ servers });
-    client = new OurClient(world);
-  }, 600_000);
-
-  afterAll(async () => {
-    client?.close();
-    await world?.close();
-  });
-
-  test.each(cases)('%s', async (name) => {
-    for (const row of rows.filter((one) => one.case === name)) {
-      const { case: _, level, ...recorded } = row;
-      const ours = asRecorded(await client.deliver(row));
-      expect({ level, ...ours }).toEqual({
-        level,
-        ...recorded,
-        relay: world.here(recorded.relay),
-        reason: world.here(recorded.reason),
-      });
-    }
-  });
-
+function bothSides(side: () => Side): void {
   const hybrid =
     'TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits) key-exchange X25519MLKEM768';
   const clientKey = 'client-signature ECDSA (prime256v1 raw public key) client-digest SHA256';
@@ -76,6 +37,7 @@ describe.skipIf(reason !== null).each(['mxtls', 'postfix'] as const)('servers: %
       'Verified TLSv1.2 with cipher ECDHE-ECDSA-AES256-GCM-SHA384 (256/256 bits)',
     ],
   ])('both sides tell the same of the session: %s', async (_, row, expected) => {
+    const { world, client } = side();
     const from = world.serverLines.all.length;
     const ours = summaryOf(await client.deliver(row)) ?? '';
     const theirs = await world.serverLines.line(/TLS connection established from/, from);
@@ -83,4 +45,4 @@ describe.skipIf(reason !== null).each(['mxtls', 'postfix'] as const)('servers: %
     expect(`${ours.split(' ')[0]} ${session(ours)}`).toBe(expected);
     expect(session(theirs)).toBe(session(ours));
   });
-});
+}
