@@ -18,7 +18,10 @@ export interface HostPolicy {
   /** All exclusions but those which the level forces. */
   readonly exclude: readonly string[];
   readonly sni: string | null;
-  /** verify, secure: names and `.suffixes` in A-label form; dane family: reference names for DANE-TA; fingerprint: digests. */
+  /**
+   * verify, secure: names and `.suffixes` in A-label form; dane family: reference names for DANE-TA; fingerprint: digests;
+   * under an MTA-STS policy that is only tested: the host, whose name is compared without consequence.
+   */
   readonly match: readonly string[];
   /** Those that the policy has not rejected; dane family only. */
   readonly tlsa: readonly TlsaRecord[];
@@ -103,6 +106,14 @@ export interface PolicySettings {
 
 export function isProblem(result: HostPolicy | PolicyProblem): result is PolicyProblem {
   return 'kind' in result;
+}
+
+/**
+ * MTA-STS in mode testing: mail goes as at level may, and TLSRPT gets what the policy would have refused (RFC 8461
+ * section 5).
+ */
+export function isTested({ level, policyType }: Pick<HostPolicy, 'level' | 'policyType'>): boolean {
+  return level === 'may' && policyType === 'sts';
 }
 
 /** A problem as Postfix words the warning about it. */
