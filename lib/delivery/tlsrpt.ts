@@ -128,6 +128,16 @@ export async function hostReport(
   return { attempt, missingSts: { policy: missing, type: failure.type } };
 }
 
+/** A host that an MTA-STS policy does not name is skipped: no connection, and nothing else to tell of it. */
+export function reportSkipped(
+  attempt: TlsrptAttempt,
+  sts: HostPolicy,
+  domain: string,
+  host: string,
+): void {
+  attempt.skipped(tlsrptPolicy(sts, domain), host, mxNotInPolicy);
+}
+
 /** A connection to the host stands. */
 export function reportConnection(
   { attempt, missingSts }: HostReport,

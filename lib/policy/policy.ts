@@ -52,6 +52,8 @@ export interface PolicyProblem {
   /** The line that says that the host is skipped, each time it is. */
   readonly warning: string | null;
   readonly levelKnown: TlsLevel | null;
+  /** The MTA-STS policy that does not name the host, for TLSRPT; null: it is something else. */
+  readonly sts: HostPolicy | null;
 }
 
 /** What is known of a host before it is connected to. Names without final dot, in A-label form but for `nexthop`. */
@@ -124,7 +126,7 @@ export function policyProblem(
   dsn = '4.7.5',
 ): PolicyProblem {
   const warning = `TLS policy lookup for ${facts.nexthop}/${facts.host}: ${text}`;
-  return { kind: 'problem', dsn, text, warning, levelKnown };
+  return { kind: 'problem', dsn, text, warning, levelKnown, sts: null };
 }
 
 export const configurationProblem = 'client TLS configuration problem';

@@ -50,6 +50,8 @@ export class TlsrptAttempt {
   #notes: TlsrptFailure[] = [];
   #others: TlsrptResult[] = [];
   #reported = false;
+  /** Hosts. */
+  readonly #skipped = new Set<string>();
 
   constructor(props: TlsrptAttemptProps) {
     this.#props = props;
@@ -65,6 +67,19 @@ export class TlsrptAttempt {
   /** A new TCP connection to the host: the policy stays, what was said of the one before goes. */
   setConnection(connection: TlsrptConnection): void {
     this.#forget(connection);
+  }
+
+  /**
+   * A host is passed over for its policy, which is a failure without a connection: once, however many addresses it has.
+   * Postfix has no such thing.
+   */
+  skipped(policy: TlsrptPolicy, host: string, { type, reasonCode }: CertificateFailure): void {
+    if (!this.#skipped.has(host)) {
+      this.#skipped.add(host);
+      this.setPolicy(policy);
+      this.setConnection({ sendingMtaIp: null, receivingMxHostname: host, receivingIp: null });
+      this.failure(type, reasonCode);
+    }
   }
 
   setHelo(reply: string): void {

@@ -244,7 +244,11 @@ describe('MTA-STS', () => {
   });
 
   test('enforce: a host that no pattern names is passed over', async () => {
-    const done = await bySts(policy('enforce', 'mx.other.example'), { tls: { CAfile } });
+    const done = await bySts(
+      policy('enforce', 'mx.other.example'),
+      { tls: { CAfile } },
+      { zone: { 'mx.example.com A': ['127.0.0.1', '127.0.0.2'] } },
+    );
     expect(outcome(done)).toBe(
       'deferred 4.3.0 - tls=secure? server unavailable or unable to receive mail',
     );
@@ -252,6 +256,33 @@ describe('MTA-STS', () => {
       "warning: MX name 'mx.example.com' does not match STS MX pattern for 'example.com'",
     );
     expect(done.server.received).toEqual([]);
+    expect(told(done.sink)).toEqual([
+      'sts example.com failure validation-failure(MX-host-not-in-policy)',
+    ]);
+    expect(done.sink.events[0]?.results[0]?.failures).toMatchObject([
+      { receivingMxHostname: 'mx.example.com', receivingIp: null, sendingMtaIp: null },
+    ]);
+    expect(done.lines.matching(/^TLSRPT/)).toEqual([
+      'TLSRPT: status=failure, domain=example.com, receiving_mx=mx.example.com[unknown], failure_type=validation_failure, failure_reason=MX-host-not-in-policy',
+    ]);
+  });
+
+  test('enforce: of two hosts the one that no pattern names is reported, the other gets the mail', async () => {
+    const done = await bySts(
+      policy('enforce', 'mx.example.com'),
+      { tls: { CAfile } },
+      {
+        zone: {
+          'example.com MX': ['5 mx.other.example', '10 mx.example.com'],
+          'mx.other.example A': ['127.0.0.1'],
+        },
+      },
+    );
+    expect(outcome(done)).toBe('sent 2.0.0 Verified tls=secure Ok');
+    expect(told(done.sink)).toEqual([
+      'sts example.com failure validation-failure(MX-host-not-in-policy)',
+      'sts example.com success',
+    ]);
   });
 
   const fromHost = (...names: readonly string[]): Certificate =>
