@@ -23,6 +23,7 @@ import { saysTlsRequiredNo } from './delivery/tls-required.js';
 import { ValidationWatch } from './delivery/validation-watch.js';
 import type { DnsLookup } from './dns/answer.js';
 import type { ValidationNames } from './dns/check.js';
+import { GuardedLookup } from './dns/guarded-lookup.js';
 import type { Random } from './dns/random.js';
 import { Resolver } from './dns/resolver.js';
 import { TlsError } from './errors.js';
@@ -99,7 +100,8 @@ export class Smtp {
     this.#port = defaultPort(resolved);
     checkWrappermode(resolved, options);
     const logger = engineLogger(options.logger, 'smtp');
-    const dns = resolverOf(options);
+    const asked = resolverOf(options);
+    const dns = guarded(asked, logger);
     const { lookup, refusedNetworks, random, sts = null, tlsrpt: sinks = [] } = options;
     const shared = { options: resolved, dns, logger };
     this.#service = new DeliveryService({
@@ -120,7 +122,9 @@ export class Smtp {
       'messageConcurrencyLimit',
       options.messageConcurrencyLimit ?? 20,
     );
-    this.#validation = new ValidationWatch({ ...shared, names: options.validationNames ?? {} });
+    this.#validation = new ValidationWatch({
+      ...{ ...shared, dns: asked, names: options.validationNames ?? {} },
+    });
     const { credentials = null } = options;
     this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
   }
@@ -264,6 +268,11 @@ function resolverOf({ resolver, nameservers }: SmtpOptions): DnsLookup {
     });
   }
   return resolver ?? new Resolver(nameservers === undefined ? {} : { servers: nameservers });
+}
+
+/** Our own resolver never rejects; what the caller gives may, and mail waits then. */
+function guarded(dns: DnsLookup, logger: Required<Logger>): DnsLookup {
+  return dns instanceof Resolver ? dns : new GuardedLookup(dns, (text) => logger.warn(text));
 }
 
 function policyTable(given: SmtpOptions['policyTable']): LookupTable | null {
