@@ -82,7 +82,11 @@ static void reflect_session(const glue_conn *conn, glue_snapshot *snapshot)
     copy(snapshot->group, sizeof(snapshot->group), SSL_get0_group_name(ssl));
     snapshot->resumed = SSL_session_reused(ssl) == 1;
     snapshot->ticket = snapshot->resumed && resumed_by_ticket(conn);
-    if (conn->context->role == GLUE_SERVER && conn->context->acknowledge_sni) {
+    if (conn->context->role == GLUE_CLIENT) {
+        /* Sent; whether the server heeds it, it need not say (RFC 6066 3), and most do not. */
+        copy(snapshot->sni, sizeof(snapshot->sni),
+             SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    } else if (conn->context->acknowledge_sni) {
         copy(snapshot->sni, sizeof(snapshot->sni), conn->server_name);
     }
 }

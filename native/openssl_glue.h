@@ -498,7 +498,7 @@ typedef struct glue_snapshot {
     char group[64];
     glue_signature server; /* TLS 1.3, full handshake */
     glue_signature client;
-    char sni[256];
+    char sni[256]; /* client: as sent; server: as asked for */
     bool resumed;
     bool ticket; /* resumed by ticket and not by a stored session */
     glue_peer peer;

@@ -401,7 +401,7 @@ describe('MTA-STS', () => {
       tls: { CAfile, enableRpk: true },
     });
     expect(outcome(done)).toBe('sent 2.0.0 Trusted tls=may Ok');
-    expect(done.report.tls).toMatchObject({ certificateType: 'x509' });
+    expect(done.report.tls).toMatchObject({ certificateType: 'x509', sni: 'mx.example.com' });
     expect(told(done.sink)).toEqual(['sts example.com success']);
   });
 
