@@ -5,7 +5,7 @@ import { resolveSmtp } from './config/check.js';
 import type { ResolvedSmtp, SmtpParameters } from './config/options.js';
 import { Delivery, type DeliveryProps, type DeliveryResult } from './delivery/delivery.js';
 import { HostFinder } from './delivery/destination.js';
-import { Connections } from './delivery/connections.js';
+import { checkLimit, Connections } from './delivery/connections.js';
 import type { HostLookup } from './delivery/host-lookup.js';
 import { HostPolicies } from './delivery/host-policy.js';
 import type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
@@ -16,12 +16,14 @@ import { checkRequest } from './delivery/request-check.js';
 import { bounceAdvice } from './delivery/requiretls.js';
 import { type Route, routesOf } from './delivery/routes.js';
 import { DeliveryService } from './delivery/service.js';
+import { sideBySide } from './delivery/side-by-side.js';
 import { SessionPool } from './delivery/session-pool.js';
 import { TlsrptReporting } from './delivery/tlsrpt.js';
 import { saysTlsRequiredNo } from './delivery/tls-required.js';
 import { ValidationWatch } from './delivery/validation-watch.js';
 import type { DnsLookup } from './dns/answer.js';
 import type { ValidationNames } from './dns/check.js';
+import { GuardedLookup } from './dns/guarded-lookup.js';
 import type { Random } from './dns/random.js';
 import { Resolver } from './dns/resolver.js';
 import { TlsError } from './errors.js';
@@ -70,6 +72,8 @@ export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   readonly sessionStore?: SessionStore;
   /** Connections at a time; further deliveries wait. 0: any number. Default 1000. */
   readonly connectionLimit?: number;
+  /** Domains of one message that are delivered to at a time. 0: all of them. Default 20. */
+  readonly messageConcurrencyLimit?: number;
 }
 
 /** The policy of a next hop or of a parent domain, `secure match=…`; undefined: none. That it rejects defers the mail. */
@@ -78,7 +82,7 @@ export type PolicyFunction = (key: string) => string | undefined | Promise<strin
 const ownOptions = [
   ...['logger', 'keyLogFile', 'nameservers', 'resolver', 'lookup', 'refusedNetworks', 'random'],
   ...['validationNames', 'policyTable', 'sts', 'tlsrpt', 'credentials'],
-  ...['sessionStore', 'connectionLimit'],
+  ...['sessionStore', 'connectionLimit', 'messageConcurrencyLimit'],
   ...certificateOptionNames,
 ];
 
@@ -88,6 +92,7 @@ export class Smtp {
   readonly #port: number;
   readonly #validation: ValidationWatch;
   readonly #connections: Connections;
+  readonly #messageLimit: number;
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
@@ -95,7 +100,8 @@ export class Smtp {
     this.#port = defaultPort(resolved);
     checkWrappermode(resolved, options);
     const logger = engineLogger(options.logger, 'smtp');
-    const dns = resolverOf(options);
+    const asked = resolverOf(options);
+    const dns = guarded(asked, logger);
     const { lookup, refusedNetworks, random, sts = null, tlsrpt: sinks = [] } = options;
     const shared = { options: resolved, dns, logger };
     this.#service = new DeliveryService({
@@ -112,7 +118,13 @@ export class Smtp {
       options: resolved,
       limit: options.connectionLimit ?? 1000,
     });
-    this.#validation = new ValidationWatch({ ...shared, names: options.validationNames ?? {} });
+    this.#messageLimit = checkLimit(
+      'messageConcurrencyLimit',
+      options.messageConcurrencyLimit ?? 20,
+    );
+    this.#validation = new ValidationWatch({
+      ...{ ...shared, dns: asked, names: options.validationNames ?? {} },
+    });
     const { credentials = null } = options;
     this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
   }
@@ -195,25 +207,30 @@ export class Smtp {
     const service = this.#service;
     const arrival = request.arrivalTime ?? Date.now();
     const queueId = request.queueId ?? nextQueueId();
-    const source = new MessageSource(request.message, service.options.lineLengthLimit);
-    const tlsRequiredNo = await saysTlsRequiredNo(source, request, queueId, service);
+    const { message: given } = request;
+    const message = typeof given === 'string' ? Buffer.from(given) : given;
+    const open = (): MessageSource => new MessageSource(message, service.options.lineLengthLimit);
+    const head = open();
+    const tlsRequiredNo = await saysTlsRequiredNo(head, request, queueId, service);
     const results: RecipientResult[] = [];
-    let last: DeliveryResult | null = null;
-    for (const { recipients, nexthops } of routes) {
+    const tls: DeliveryResult['tls'][] = [];
+    await sideBySide(routes, this.#messageLimit, async ({ recipients, nexthops }, i) => {
+      const source = i === 0 ? head : open();
       const props: DeliveryProps = {
         ...{ service, request, arrival, nexthops, source, queueId, tlsRequiredNo, pool, more },
-        recipients: recipients.map((i) => request.recipients[i] ?? ''),
+        recipients: recipients.map((at) => request.recipients[at] ?? ''),
         credentials: this.#credentials,
       };
-      last = await this.#connections.run(nexthops, () => new Delivery(props).run());
-      for (const [at, result] of last.recipients.entries()) {
+      const done = await this.#connections.run(nexthops, () => new Delivery(props).run());
+      source.cancel(); // its header was read, perhaps by nobody else
+      tls[i] = done.tls;
+      for (const [at, result] of done.recipients.entries()) {
         results[recipients[at] ?? 0] = result;
       }
-    }
-    source.cancel(); // its header was read, perhaps by nobody else
+    });
     service.policies.requestEnded();
     const bounce = bounceAdvice(request, service.options);
-    return { queueId, recipients: results, bounce, tls: last?.tls ?? null };
+    return { queueId, recipients: results, bounce, tls: tls.at(-1) ?? null };
   }
 }
 
@@ -251,6 +268,11 @@ function resolverOf({ resolver, nameservers }: SmtpOptions): DnsLookup {
     });
   }
   return resolver ?? new Resolver(nameservers === undefined ? {} : { servers: nameservers });
+}
+
+/** Our own resolver never rejects; what the caller gives may, and mail waits then. */
+function guarded(dns: DnsLookup, logger: Required<Logger>): DnsLookup {
+  return dns instanceof Resolver ? dns : new GuardedLookup(dns, (text) => logger.warn(text));
 }
 
 function policyTable(given: SmtpOptions['policyTable']): LookupTable | null {

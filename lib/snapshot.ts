@@ -66,7 +66,7 @@ export interface TlsSnapshot {
   readonly server: SignatureInfo | null;
   /** TLS 1.3, not resumed, and the client signed; else null. */
   readonly client: SignatureInfo | null;
-  /** Server: the valid name that the client asked for. Client: the name sent. */
+  /** Client: the name sent, heeded or not. Server that has chains for server names: the valid name that was asked for. */
   readonly sni: string | null;
   readonly resumed: boolean;
   /** Resumed by a ticket and not from a session cache. */

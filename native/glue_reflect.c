@@ -82,7 +82,11 @@ static void reflect_session(const glue_conn *conn, glue_snapshot *snapshot)
     copy(snapshot->group, sizeof(snapshot->group), SSL_get0_group_name(ssl));
     snapshot->resumed = SSL_session_reused(ssl) == 1;
     snapshot->ticket = snapshot->resumed && resumed_by_ticket(conn);
-    if (conn->context->role == GLUE_SERVER && conn->context->acknowledge_sni) {
+    if (conn->context->role == GLUE_CLIENT) {
+        /* Sent; whether the server heeds it, it need not say (RFC 6066 3), and most do not. */
+        copy(snapshot->sni, sizeof(snapshot->sni),
+             SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name));
+    } else if (conn->context->acknowledge_sni) {
         copy(snapshot->sni, sizeof(snapshot->sni), conn->server_name);
     }
 }
@@ -260,15 +264,16 @@ static void reflect_verification(const glue_conn *conn, glue_snapshot *snapshot)
     }
 }
 
-/* Postfix's words (spec client.md 9); a level that has to match and did is Verified. */
+/* Postfix's words (spec client.md 9); a level that has to match and did is Verified. A wrong name
+ * alone leaves a chain as trusted as it is. */
 static const char *status_of(const glue_conn *conn, const glue_snapshot *snapshot)
 {
     bool cert = snapshot->peer == GLUE_PEER_X509;
     if (conn->must_match && snapshot->verify_code == X509_V_OK) {
         return conn->auth->half_dane ? "Trusted" : "Verified";
     }
-    bool trusted = snapshot->verify_code == X509_V_OK ||
-                   (conn->must_match && snapshot->verify_code == X509_V_ERR_HOSTNAME_MISMATCH);
+    bool trusted =
+        snapshot->verify_code == X509_V_OK || snapshot->verify_code == X509_V_ERR_HOSTNAME_MISMATCH;
     return cert && trusted ? "Trusted" : "Untrusted";
 }
 

@@ -215,7 +215,8 @@ typedef struct glue_tlsa {
 
 /* How a client authenticates a server; all pointers are lent. */
 typedef struct glue_auth_props {
-    const char *const *names; /* reference names; ".name" is any sub-domain of it */
+    const char *const *names; /* reference names; ".name" is any sub-domain of it; without
+                                 must_match a wrong one is noted only */
     size_t name_count;
     const glue_tlsa *tlsa; /* of DNS, or synthetic */
     size_t tlsa_count;
@@ -501,7 +502,7 @@ typedef struct glue_snapshot {
     char group[64];
     glue_signature server; /* TLS 1.3, full handshake */
     glue_signature client;
-    char sni[256];
+    char sni[256]; /* client: as sent; server: as asked for */
     bool resumed;
     bool ticket; /* resumed by ticket and not by a stored session */
     glue_peer peer;

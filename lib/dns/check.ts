@@ -13,7 +13,7 @@ export interface ValidationNames {
 export interface ValidationCheck {
   /**
    * `validates`: DANE works. `untrusted`: no server's AD bit is believed. `no-validation`: the server does
-   * not check signatures. `unknown`: the test names could not be looked up.
+   * not check signatures. `unknown`: the test names could not be looked up, or do not exist there.
    */
   readonly outcome: 'validates' | 'untrusted' | 'no-validation' | 'unknown';
   /** One sentence for the log. */
@@ -60,11 +60,22 @@ function problemOf(
   if (good.kind === 'failure') {
     return { outcome: 'unknown', why: good.text };
   }
+  if (good.kind === 'none' && !good.secure) {
+    return { outcome: 'unknown', why: missing('signed', signed) };
+  }
   if (!good.secure) {
     return { outcome: 'no-validation', why: `the signed name ${signed} comes without the AD bit` };
   }
-  if (bad.kind !== 'failure') {
+  if (bad.kind === 'none') {
+    return { outcome: 'unknown', why: missing('bogus', bogus) };
+  }
+  if (bad.kind === 'found') {
     return { outcome: 'no-validation', why: `the bogus name ${bogus} is not refused` };
   }
   return bad.reason === 'bogus' ? null : { outcome: 'unknown', why: bad.text };
+}
+
+/** In a network that does not know the public names; that they are not there says nothing of signatures. */
+function missing(which: keyof ValidationNames, name: string): string {
+  return `it does not have the ${which} name ${name}; name one of your own (validationNames)`;
 }

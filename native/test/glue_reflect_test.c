@@ -433,7 +433,13 @@ static void a_server_name_is_told_where_names_are_used(void)
     EXPECT_STR(sni_seen(false, "mx.example.com", false), "");
     EXPECT_STR(sni_seen(true, NULL, false), "");
     EXPECT_STR(sni_seen(true, "not a name", false), "");
-    EXPECT_STR(sni_seen(true, "mx.example.com", true), "");
+}
+
+static void a_client_tells_the_server_name_that_it_sent(void)
+{
+    EXPECT_STR(sni_seen(true, "mx.example.com", true), "mx.example.com");
+    EXPECT_STR(sni_seen(false, "mx.example.com", true), "mx.example.com");
+    EXPECT_STR(sni_seen(true, NULL, true), "");
 }
 
 /* ------------------------------------------------------------------ resumption */
@@ -490,9 +496,11 @@ static void a_resumed_tls12_session_is_told_by_ticket(void)
 {
     meeting m = meeting_of(server_ec, NULL);
     m.client_props.protocols.ceiling = TLS1_2_VERSION;
+    m.tls.sni = "mx.example.com";
     if (meet_again(&m)) {
         EXPECT(m.server.resumed && m.server.ticket);
         EXPECT(m.client.resumed && m.client.ticket);
+        EXPECT_STR(m.client.sni, "mx.example.com");
         EXPECT_STR(m.client.protocol, "TLSv1.2");
     }
     meeting_end(&m);
@@ -589,6 +597,7 @@ static const test_case cases[] = {
     {"names become UTF-8", names_become_utf8},
     {"names that cannot be logged are left out", names_that_cannot_be_logged_are_left_out},
     {"a server name is told where names are used", a_server_name_is_told_where_names_are_used},
+    {"a client tells the server name that it sent", a_client_tells_the_server_name_that_it_sent},
     {"a resumed TLS 1.3 session has a group and no signatures",
      a_resumed_tls13_session_has_a_group_and_no_signatures},
     {"a resumed TLS 1.2 session is told by ticket", a_resumed_tls12_session_is_told_by_ticket},

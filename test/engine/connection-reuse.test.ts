@@ -335,3 +335,31 @@ test('close() of one that has done nothing is done at once', async () => {
   const { smtp } = client();
   await expect(smtp.close()).resolves.toBeUndefined();
 });
+
+test('messages with and without SMTPUTF8 share a connection to a server that offers it', async () => {
+  const { nexthop, connections, received } = await start();
+  const { deliver } = client();
+  for (const sender of ['a@example.org', 'jürgen@example.org', 'a@example.org']) {
+    const { recipients } = await deliver(nexthop, { sender });
+    expect(recipients).toMatchObject([{ status: 'sent' }]);
+  }
+  expect(connections()).toBe(1);
+  expect(received.map(({ sender }) => sender)).toEqual([
+    'a@example.org',
+    'jürgen@example.org',
+    'a@example.org',
+  ]);
+});
+
+test('on a shared connection to a server without SMTPUTF8 only the message that needs it bounces', async () => {
+  const { nexthop, connections, received } = await start({ smtputf8Enable: false });
+  const { deliver } = client();
+  const outcomes: string[] = [];
+  for (const sender of ['a@example.org', 'jürgen@example.org', 'a@example.org']) {
+    const { recipients } = await deliver(nexthop, { sender });
+    outcomes.push(...recipients.map(({ status, dsn }) => `${status} ${dsn}`));
+  }
+  expect(outcomes).toEqual(['sent 2.0.0', 'bounced 5.6.7', 'sent 2.0.0']);
+  expect(connections()).toBe(1);
+  expect(received).toHaveLength(2);
+});

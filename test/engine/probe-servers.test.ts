@@ -25,9 +25,11 @@ describe('policies', () => {
     expect(await probeOne({ port }, options)).toMatchObject({
       ...{ source: 'table', requestedLevel: 'secure', status: 'Verified' },
       ...{ match: ['mx.example.com'], sni: 'sni.example.com' },
+      tls: { sni: 'sni.example.com' },
     });
     expect(await probeOne({ port }, { ...options, level: 'may' })).toMatchObject({
       ...{ source: 'global', requestedLevel: 'may', match: [], sni: null },
+      tls: { sni: null },
     });
   });
 

@@ -1,8 +1,10 @@
 /** Callbacks of the caller that fail in the middle of a delivery: a result for each recipient all the same. */
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Smtp, type SmtpOptions } from '../../lib/client.js';
 import type { DeliveryRequest, RecipientResult } from '../../lib/delivery/report.js';
+import type { DnsLookup } from '../../lib/dns/answer.js';
 import { Lines } from '../helpers/lines.js';
+import { MemoryDns, type MemoryZone } from '../helpers/memory-dns.js';
 import { acceptMail, hello, scriptedServer } from '../helpers/scripted-server.js';
 
 async function deliver(
@@ -77,4 +79,75 @@ test('a stream that throws when it is no longer wanted changes nothing', async (
     { status: 'bounced', dsn: '5.3.4' },
     { status: 'bounced', dsn: '5.3.4' },
   ]);
+});
+
+describe('a resolver of the caller', () => {
+  const world: MemoryZone = {
+    'example.com MX': ['10 mx.example.com'],
+    'mx.example.com A': ['127.0.0.1'],
+  };
+
+  async function asked(broken: Partial<DnsLookup>, options: SmtpOptions = {}) {
+    const dns = new MemoryDns(world);
+    const lookups = ['mx', 'a', 'aaaa', 'cname', 'tlsa', 'txt'] as const;
+    const good = Object.fromEntries(
+      lookups.map((name) => [name, (of: string) => dns[name](of)]),
+    ) as unknown as DnsLookup;
+    const lines = new Lines();
+    const smtp = new Smtp({ logger: lines, resolver: { ...good, ...broken }, ...options });
+    const { recipients } = await smtp.deliver({
+      ...{ sender: 'a@example.org', recipients: ['b@example.com'], message: 'hello\n' },
+    });
+    return { recipients, warnings: lines.matching(/^warning/) };
+  }
+
+  const notFound = 'Host or domain name not found. Name service error for name=';
+
+  test.each<[string, Partial<DnsLookup>, string, string]>([
+    [
+      'MX look-ups reject',
+      { mx: async () => throwing() },
+      `${notFound}example.com type=MX: Host not found, try again`,
+      'the resolver failed to look up name=example.com type=MX: out of order',
+    ],
+    [
+      'MX look-ups throw',
+      { mx: throwing },
+      `${notFound}example.com type=MX: Host not found, try again`,
+      'the resolver failed to look up name=example.com type=MX: out of order',
+    ],
+    [
+      'address look-ups reject',
+      { a: () => Promise.reject('no error object') },
+      `${notFound}mx.example.com type=A: Host not found, try again`,
+      'the resolver failed to look up name=mx.example.com type=A: no error object',
+    ],
+    [
+      'look-ups answer nonsense',
+      { mx: async () => undefined as never },
+      `${notFound}example.com type=MX: Host not found, try again`,
+      'the resolver failed to look up name=example.com type=MX: no DnsResult',
+    ],
+  ])('whose %s defers, and the log says why', async (_, broken, reply, warning) => {
+    const { recipients, warnings } = await asked(broken);
+    expect(recipients).toMatchObject([{ status: 'deferred', dsn: '4.4.3', reply, relay: null }]);
+    expect(warnings).toContain(`warning: ${warning}`);
+  });
+
+  test('whose TLSA look-ups reject keeps the host from getting the mail at level dane', async () => {
+    const { recipients } = await asked(
+      { tlsa: async () => throwing() },
+      { dnsSupportLevel: 'dnssec', tls: { securityLevel: 'dane' } },
+    );
+    expect(recipients).toMatchObject([
+      { status: 'deferred', dsn: '4.7.5', reply: 'TLSA lookup error for mx.example.com:25' },
+    ]);
+  });
+
+  test('that can check itself is still asked to', async () => {
+    const check = async () => ({ outcome: 'no-validation' as const, text: 'it does not validate' });
+    const broken = { mx: async () => throwing(), check };
+    const { warnings } = await asked(broken, { dnsSupportLevel: 'dnssec' });
+    expect(warnings).toContain('warning: it does not validate');
+  });
 });

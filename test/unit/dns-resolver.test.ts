@@ -485,6 +485,7 @@ describe('check', () => {
   const names = { signed: 'good.example', bogus: 'bad.example' };
   const bogus = (query: DnsQuery) => [answer(query, { code: 2, error: 6 })];
   const bare = (query: DnsQuery) => [answer(query, { answers: [a(query.name)] })];
+  const nobody = (query: DnsQuery) => [answer(query, { code: 3 })];
   const rows: [string, DnsScript, string][] = [
     [
       'validates',
@@ -510,6 +511,16 @@ describe('check', () => {
       'unknown',
       (query) => (query.name.startsWith('good') ? found(query) : [answer(query, { code: 5 })]),
       'cannot tell whether DNS server S validates DNSSEC: bad.example A: the server answers REFUSED',
+    ],
+    [
+      'unknown',
+      nobody,
+      'cannot tell whether DNS server S validates DNSSEC: it does not have the signed name good.example; name one of your own (validationNames)',
+    ],
+    [
+      'unknown',
+      (query) => (query.name.startsWith('good') ? found(query) : nobody(query)),
+      'cannot tell whether DNS server S validates DNSSEC: it does not have the bogus name bad.example; name one of your own (validationNames)',
     ],
   ];
 
