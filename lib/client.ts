@@ -201,9 +201,17 @@ export class Smtp {
     let last: DeliveryResult | null = null;
     for (const { recipients, nexthops } of routes) {
       const props: DeliveryProps = {
-        ...{ service, request, arrival, nexthops, source, queueId, tlsRequiredNo, pool, more },
+        service,
+        request,
         recipients: recipients.map((i) => request.recipients[i] ?? ''),
+        nexthops,
+        source,
+        queueId,
+        arrival,
+        tlsRequiredNo,
         credentials: this.#credentials,
+        pool,
+        more,
       };
       last = await this.#connections.run(nexthops, () => new Delivery(props).run());
       for (const [at, result] of last.recipients.entries()) {

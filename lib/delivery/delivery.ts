@@ -133,7 +133,8 @@ export class Delivery {
 
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, request, queueId, tlsRequiredNo } = this.#props;
-    const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
+    const facts = tlsRequiredNo ? { ...target.facts, tlsRequiredNo } : target.facts;
+    const policy = await service.policies.resolve(facts);
     const requiretls =
       request.requiretls === true
         ? await service.requiretls.request(request, target.facts.nexthop, queueId)
@@ -157,14 +158,23 @@ export class Delivery {
       attempt === null
         ? null
         : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
+    const { host, address, port } = target.peer;
     const logFlags = service.looksUpLoglevels
-      ? await service.logFlagsOf(target.peer.host, target.peer.address)
+      ? await service.logFlagsOf(host, address)
       : service.logFlags;
-    const peer = {
-      ...target.peer,
-      ...{ nexthop: target.facts.nexthop, policy, plaintext: false, requiretls, logFlags },
-    };
-    await this.#tryAddress({ ...peer, credentials: login, report });
+    await this.#tryAddress({
+      host,
+      address,
+      port,
+      nexthop: target.facts.nexthop,
+      policy,
+      plaintext: false,
+      hello: 'usual',
+      credentials: login,
+      requiretls,
+      logFlags,
+      report,
+    });
   }
 
   /** The policy of a host keeps us away from it. */
@@ -200,11 +210,11 @@ export class Delivery {
   }
 
   /** One address; with smaller ClientHellos where the usual one is too large, and at level `may` perhaps in plaintext. */
-  async #tryAddress(server: Omit<SessionProps, 'hello'>): Promise<void> {
+  async #tryAddress(server: SessionProps): Promise<void> {
     const { hellos } = this.#props.service;
     let tried: Tried = { failure: null, session: null };
     for (const hello of hellos.kindsFor(server)) {
-      tried = await this.#trySession({ ...server, hello });
+      tried = await this.#trySession(hello === server.hello ? server : { ...server, hello });
       if (tried.session?.choked !== true) {
         break;
       }

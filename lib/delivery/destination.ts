@@ -24,7 +24,8 @@ import type { Nexthop } from './nexthop.js';
 /** One address to try. */
 export interface Target {
   readonly peer: Peer;
-  readonly facts: Omit<PolicyFacts, 'tlsRequiredNo'>;
+  /** Of a message that does not say `TLS-Required: no`. */
+  readonly facts: PolicyFacts;
 }
 
 export interface HostFinderProps {
@@ -119,6 +120,7 @@ export class HostFinder {
         mxSecure: mx === 'secure',
         mxName: mx === 'none' ? null : domain,
         mxExpandedName: mx === 'none' ? null : expandedDomain,
+        tlsRequiredNo: false,
       },
     };
   }
