@@ -5,7 +5,7 @@ import { resolveSmtp } from './config/check.js';
 import type { ResolvedSmtp, SmtpParameters } from './config/options.js';
 import { Delivery, type DeliveryProps, type DeliveryResult } from './delivery/delivery.js';
 import { HostFinder } from './delivery/destination.js';
-import { Connections } from './delivery/connections.js';
+import { checkLimit, Connections } from './delivery/connections.js';
 import type { HostLookup } from './delivery/host-lookup.js';
 import { HostPolicies } from './delivery/host-policy.js';
 import type { CredentialsLookup, LoginCredentials } from './delivery/login.js';
@@ -16,6 +16,7 @@ import { checkRequest } from './delivery/request-check.js';
 import { bounceAdvice } from './delivery/requiretls.js';
 import { type Route, routesOf } from './delivery/routes.js';
 import { DeliveryService } from './delivery/service.js';
+import { sideBySide } from './delivery/side-by-side.js';
 import { SessionPool } from './delivery/session-pool.js';
 import { TlsrptReporting } from './delivery/tlsrpt.js';
 import { saysTlsRequiredNo } from './delivery/tls-required.js';
@@ -70,6 +71,8 @@ export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   readonly sessionStore?: SessionStore;
   /** Connections at a time; further deliveries wait. 0: any number. Default 1000. */
   readonly connectionLimit?: number;
+  /** Domains of one message that are delivered to at a time. 0: all of them. Default 20. */
+  readonly messageConcurrencyLimit?: number;
 }
 
 /** The policy of a next hop or of a parent domain, `secure match=…`; undefined: none. That it rejects defers the mail. */
@@ -78,7 +81,7 @@ export type PolicyFunction = (key: string) => string | undefined | Promise<strin
 const ownOptions = [
   ...['logger', 'keyLogFile', 'nameservers', 'resolver', 'lookup', 'refusedNetworks', 'random'],
   ...['validationNames', 'policyTable', 'sts', 'tlsrpt', 'credentials'],
-  ...['sessionStore', 'connectionLimit'],
+  ...['sessionStore', 'connectionLimit', 'messageConcurrencyLimit'],
   ...certificateOptionNames,
 ];
 
@@ -88,6 +91,7 @@ export class Smtp {
   readonly #port: number;
   readonly #validation: ValidationWatch;
   readonly #connections: Connections;
+  readonly #messageLimit: number;
 
   /** @throws TlsError `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `INVALID_ARGUMENT`, `KEYLOG_FILE` */
   constructor(options: SmtpOptions = {}) {
@@ -112,6 +116,10 @@ export class Smtp {
       options: resolved,
       limit: options.connectionLimit ?? 1000,
     });
+    this.#messageLimit = checkLimit(
+      'messageConcurrencyLimit',
+      options.messageConcurrencyLimit ?? 20,
+    );
     this.#validation = new ValidationWatch({ ...shared, names: options.validationNames ?? {} });
     const { credentials = null } = options;
     this.#credentials = typeof credentials === 'function' ? credentials : () => credentials;
@@ -195,15 +203,19 @@ export class Smtp {
     const service = this.#service;
     const arrival = request.arrivalTime ?? Date.now();
     const queueId = request.queueId ?? nextQueueId();
-    const source = new MessageSource(request.message, service.options.lineLengthLimit);
-    const tlsRequiredNo = await saysTlsRequiredNo(source, request, queueId, service);
+    const { message: given } = request;
+    const message = typeof given === 'string' ? Buffer.from(given) : given;
+    const open = (): MessageSource => new MessageSource(message, service.options.lineLengthLimit);
+    const head = open();
+    const tlsRequiredNo = await saysTlsRequiredNo(head, request, queueId, service);
     const results: RecipientResult[] = [];
-    let last: DeliveryResult | null = null;
-    for (const { recipients, nexthops } of routes) {
+    const tls: DeliveryResult['tls'][] = [];
+    await sideBySide(routes, this.#messageLimit, async ({ recipients, nexthops }, i) => {
+      const source = i === 0 ? head : open();
       const props: DeliveryProps = {
         service,
         request,
-        recipients: recipients.map((i) => request.recipients[i] ?? ''),
+        recipients: recipients.map((at) => request.recipients[at] ?? ''),
         nexthops,
         source,
         queueId,
@@ -213,15 +225,16 @@ export class Smtp {
         pool,
         more,
       };
-      last = await this.#connections.run(nexthops, () => new Delivery(props).run());
-      for (const [at, result] of last.recipients.entries()) {
+      const done = await this.#connections.run(nexthops, () => new Delivery(props).run());
+      source.cancel(); // its header was read, perhaps by nobody else
+      tls[i] = done.tls;
+      for (const [at, result] of done.recipients.entries()) {
         results[recipients[at] ?? 0] = result;
       }
-    }
-    source.cancel(); // its header was read, perhaps by nobody else
+    });
     service.policies.requestEnded();
     const bounce = bounceAdvice(request, service.options);
-    return { queueId, recipients: results, bounce, tls: last?.tls ?? null };
+    return { queueId, recipients: results, bounce, tls: tls.at(-1) ?? null };
   }
 }
 

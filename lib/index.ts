@@ -35,6 +35,7 @@ export type {
   DeliveryReport,
   DeliveryRequest,
   MessageContent,
+  MessageStream,
   RecipientResult,
   RequestedRecipient,
 } from './delivery/report.js';

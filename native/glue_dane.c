@@ -6,7 +6,8 @@
  * fingerprints and trust anchors as synthetic records, reference names (RFC 6125), raw public keys
  * (RFC 7250, matched by 3 1 x). Here it is only told what to match, and what follows where it can
  * use none of it: levels dane and halfdane fall back to encryption alone, all others make
- * verification fail, and the handshake goes on either way.
+ * verification fail, and the handshake goes on either way. Where nothing has to match, names are
+ * compared if there are any, and a wrong one is a verification error in a session that is Trusted.
  *
  * What cannot be set up for lack of memory is never taken for a record that is unusable, since that
  * may lower the level.
@@ -247,7 +248,8 @@ static bool set_up(struct glue_conn *conn)
         return true;
     }
     if (!auth->must_match) {
-        return true;
+        /* Names are compared all the same where there are any: MTA-STS tests them (RFC 8461 5). */
+        return auth->name_count == 0 || add_names(conn);
     }
     if (auth->tlsa_count > 0 && !add_records(conn)) {
         return false;

@@ -260,15 +260,16 @@ static void reflect_verification(const glue_conn *conn, glue_snapshot *snapshot)
     }
 }
 
-/* Postfix's words (spec client.md 9); a level that has to match and did is Verified. */
+/* Postfix's words (spec client.md 9); a level that has to match and did is Verified. A wrong name
+ * alone leaves a chain as trusted as it is. */
 static const char *status_of(const glue_conn *conn, const glue_snapshot *snapshot)
 {
     bool cert = snapshot->peer == GLUE_PEER_X509;
     if (conn->must_match && snapshot->verify_code == X509_V_OK) {
         return conn->auth->half_dane ? "Trusted" : "Verified";
     }
-    bool trusted = snapshot->verify_code == X509_V_OK ||
-                   (conn->must_match && snapshot->verify_code == X509_V_ERR_HOSTNAME_MISMATCH);
+    bool trusted =
+        snapshot->verify_code == X509_V_OK || snapshot->verify_code == X509_V_ERR_HOSTNAME_MISMATCH;
     return cert && trusted ? "Trusted" : "Untrusted";
 }
 

@@ -215,7 +215,8 @@ typedef struct glue_tlsa {
 
 /* How a client authenticates a server; all pointers are lent. */
 typedef struct glue_auth_props {
-    const char *const *names; /* reference names; ".name" is any sub-domain of it */
+    const char *const *names; /* reference names; ".name" is any sub-domain of it; without
+                                 must_match a wrong one is noted only */
     size_t name_count;
     const glue_tlsa *tlsa; /* of DNS, or synthetic */
     size_t tlsa_count;

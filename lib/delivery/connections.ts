@@ -23,13 +23,7 @@ export class Connections {
 
   /** @throws TlsError `INVALID_PARAMETER` */
   constructor({ options, limit }: ConnectionsProps) {
-    if (!Number.isInteger(limit) || limit < 0) {
-      throw new TlsError({
-        code: 'INVALID_PARAMETER',
-        message: `connectionLimit is ${limit}`,
-        suggestion: 'give a whole number, 0 for no limit',
-      });
-    }
+    checkLimit('connectionLimit', limit);
     this.#limit = limit === 0 ? Number.POSITIVE_INFINITY : limit;
     this.#slots = new DeliverySlots({
       total: limit,
@@ -77,4 +71,16 @@ export class Connections {
     }
     this.pool.trim(0);
   }
+}
+
+/** @throws TlsError `INVALID_PARAMETER` */
+export function checkLimit(option: string, limit: number): number {
+  if (!Number.isInteger(limit) || limit < 0) {
+    throw new TlsError({
+      code: 'INVALID_PARAMETER',
+      message: `${option} is ${limit}`,
+      suggestion: 'give a whole number, 0 for no limit',
+    });
+  }
+  return limit;
 }

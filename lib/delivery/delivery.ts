@@ -24,7 +24,7 @@ import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
 import type { SessionPool } from './session-pool.js';
-import { hostReport } from './tlsrpt.js';
+import { hostReport, reportSkipped } from './tlsrpt.js';
 import { Transaction } from './transaction.js';
 
 export interface DeliveryProps {
@@ -141,6 +141,10 @@ export class Delivery {
         : null;
     if (isProblem(policy)) {
       this.#skip(policy, requiretls);
+      if (attempt !== null && policy.sts !== null) {
+        const domain = domainToASCII(domainOf(target));
+        reportSkipped(attempt, policy.sts, domain, target.peer.host);
+      }
       return;
     }
     const { level } = policy;

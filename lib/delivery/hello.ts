@@ -205,9 +205,7 @@ export class Hello {
       this.#tell.offer(this.features.starttls);
       this.#askForRequiretls();
     } else if (!this.features.starttls) {
-      if (this.#demandsTls) {
-        this.#props.tlsrpt?.failure('starttls-not-supported');
-      }
+      this.#tell.noStarttls(this.#demandsTls);
       const { namaddr } = conversation;
       const text = `TLS is required, but was not offered by host ${namaddr}`;
       this.#withoutTls(
@@ -231,7 +229,7 @@ export class Hello {
       return;
     }
     const { namaddr } = this.#props.conversation;
-    this.#props.tlsrpt?.failure('starttls-not-supported');
+    this.#tell.noStarttls(true);
     const said = printable(reply.text);
     const text = `TLS is required, but host ${namaddr} refused to start TLS: ${said}`;
     this.#withoutTls(

@@ -5,6 +5,7 @@
  */
 import { DataEncoder } from '../smtp/data-encoder.js';
 import type { MessageContent } from './report.js';
+import { asBuffer, type OpenStream, StreamReader, streamOf } from './stream-reader.js';
 
 /** Parts of a message that is whole in memory; a TLS record has 16 KiB. */
 const partSize = 64 * 1024;
@@ -13,15 +14,12 @@ const partSize = 64 * 1024;
 const headerLimit = 256 * 1024;
 
 export class MessageSource {
+  /** Null where the message comes in parts. */
   readonly #whole: Buffer | null;
-  readonly #stream: AsyncIterable<Buffer | string> | null;
-  #iterator: AsyncIterator<Buffer | string> | null = null;
-  /** Parts of the stream that were read for the headers in them. */
-  #held: Buffer[] = [];
-  /** What went wrong with the stream meanwhile. */
-  #failure: { readonly error: unknown } | null = null;
-  /** A part of the stream has been sent. */
-  #taken = false;
+  readonly #open: OpenStream;
+  /** The stream can be made anew. */
+  readonly #again: boolean;
+  #stream: StreamReader;
   readonly #lineLimit: number;
   #encoder = new DataEncoder();
   #at = 0;
@@ -31,7 +29,9 @@ export class MessageSource {
     this.#lineLimit = lineLimit;
     const whole = typeof content === 'string' ? Buffer.from(content) : content;
     this.#whole = whole instanceof Uint8Array ? asBuffer(whole) : null;
-    this.#stream = whole instanceof Uint8Array ? null : whole;
+    this.#again = typeof whole === 'function';
+    this.#open = typeof whole === 'function' ? whole : () => streamOf(whole);
+    this.#stream = new StreamReader(this.#open);
   }
 
   /** Bytes, before line ends and dots are put right; null when nobody knows. */
@@ -41,7 +41,7 @@ export class MessageSource {
 
   /** Can be sent from the beginning (again). */
   get rewindable(): boolean {
-    return this.#whole !== null || !this.#taken;
+    return this.#whole !== null || this.#again || !this.#stream.taken;
   }
 
   /**
@@ -52,26 +52,20 @@ export class MessageSource {
     if (this.#whole !== null) {
       return headerSection(this.#whole) ?? this.#whole.subarray(0, headerLimit);
     }
-    let read = Buffer.alloc(0);
-    while (read.length < headerLimit) {
-      const part = await this.#read().catch((error: unknown) => this.#failed(error));
-      if (part === null) {
-        break;
-      }
-      this.#held.push(part);
-      read = Buffer.concat([read, part]);
-      const headers = headerSection(read);
-      if (headers !== null) {
-        return headers;
-      }
-    }
-    return read;
+    const enough = (read: Buffer): boolean =>
+      read.length >= headerLimit || headerSection(read) !== null;
+    const read = await this.#stream.peek(enough);
+    return headerSection(read) ?? read;
   }
 
   /** Begins at the beginning. @param dots see {@link DataEncoderProps.dots} */
   rewind(dots: boolean): void {
     this.#encoder = new DataEncoder({ dots, lineLimit: this.#lineLimit });
     this.#at = 0;
+    if (this.#again && this.#stream.taken) {
+      this.#stream.end();
+      this.#stream = new StreamReader(this.#open);
+    }
   }
 
   /** The next part; null: that was all, {@link finish} follows. */
@@ -94,35 +88,13 @@ export class MessageSource {
 
   /** Nobody will ask for the rest. */
   cancel(): void {
-    this.#end().catch(() => undefined);
-  }
-
-  async #end(): Promise<void> {
-    await this.#iterator?.return?.();
+    this.#stream.end();
   }
 
   async #nextOfStream(): Promise<Buffer | null> {
-    this.#taken = true;
-    if (this.#held.length === 0 && this.#failure !== null) {
-      throw this.#failure.error;
-    }
-    const part = this.#held.shift() ?? (await this.#read());
-    return part === null ? null : this.#encoder.push(part);
-  }
-
-  #failed(error: unknown): null {
-    this.#failure = { error };
-    return null;
-  }
-
-  async #read(): Promise<Buffer | null> {
-    this.#iterator ??= this.#stream?.[Symbol.asyncIterator]() ?? null;
-    const result = await this.#iterator?.next();
-    if (result === undefined || result.done === true) {
-      return null;
-    }
-    const { value } = result;
-    return typeof value === 'string' ? Buffer.from(value) : asBuffer(value);
+    const encoder = this.#encoder;
+    const part = await this.#stream.next();
+    return part === null ? null : encoder.push(part);
   }
 }
 
@@ -145,8 +117,4 @@ function headerSection(content: Buffer): Buffer | null {
     start = end + 1;
   }
   return null;
-}
-
-function asBuffer(data: Uint8Array): Buffer {
-  return Buffer.isBuffer(data) ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 }

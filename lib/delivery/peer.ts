@@ -33,8 +33,13 @@ export function peerTlsProps(
     // Keywords are replaced already: the server name is the one to send.
     ...{ host: '', nexthop: '' },
     policy: { protocols, ciphers, exclude, servername: sni ?? '' },
-    auth: mustMatch(level) || policy.enableRpk || options.enableRpk ? auth(policy) : null,
+    auth: isCompared(policy) || policy.enableRpk || options.enableRpk ? auth(policy) : null,
   });
+}
+
+/** Something is compared, with consequences or, under a policy that is only tested, without. */
+function isCompared({ level, match }: HostPolicy): boolean {
+  return mustMatch(level) || match.length > 0;
 }
 
 function auth(policy: HostPolicy): StartTlsProps['auth'] {
@@ -46,6 +51,9 @@ function auth(policy: HostPolicy): StartTlsProps['auth'] {
     enableRpk,
     forcedFailure,
   });
+  if (!mustMatch(level)) {
+    return { ...native, names: match };
+  }
   // The policy knows which records can be loaded; where none can, the session is encrypted as at level encrypt.
   return isDaneBased(level) ? { ...native, requestRpk: enableRpk } : native;
 }

@@ -5,8 +5,21 @@ import type { DeliveryStatus, Delays } from '../log/delivery.js';
 import type { Notify } from '../smtp/envelope.js';
 import type { TlsSnapshot } from '../snapshot.js';
 
-/** Content of a message: whole, or as a stream of parts. Line ends may be LF. */
-export type MessageContent = Buffer | string | AsyncIterable<Buffer | string>;
+/** A message part by part, a Readable for instance. */
+export type MessageStream = AsyncIterable<Buffer | string>;
+
+/**
+ * Content of a message: whole, as a stream, or a function that makes the stream, `() => createReadStream(file)`. Line ends
+ * may be LF.
+ *
+ * A stream can be read once: for the recipients of one domain, and no second server. The function is called for each
+ * domain, and again for each further server; what it throws defers the recipients (`4.3.0`).
+ */
+export type MessageContent =
+  | Buffer
+  | string
+  | MessageStream
+  | (() => MessageStream | Promise<MessageStream>);
 
 /** A recipient with what DSN (RFC 3461) says about it. */
 export interface RequestedRecipient {

@@ -3,7 +3,7 @@
  */
 import { TlsError } from '../errors.js';
 import { isAddress } from '../smtp/path.js';
-import type { DeliveryRequest, RequestedRecipient } from './report.js';
+import type { DeliveryRequest, MessageContent, RequestedRecipient } from './report.js';
 
 /** @throws TlsError `INVALID_ARGUMENT` */
 export function checkRequest(request: DeliveryRequest): void {
@@ -20,6 +20,12 @@ export function checkRequest(request: DeliveryRequest): void {
   if (request.message === undefined || request.message === null) {
     throw wrong('message is missing');
   }
+  if (!isContent(request.message)) {
+    throw wrong(
+      'message is neither a Buffer, a string, a stream, nor a function that makes a stream',
+      'give what createReadStream(file) returns, or () => createReadStream(file)',
+    );
+  }
   if (Array.isArray(nexthop) && nexthop.length === 0) {
     throw wrong('nexthop names no server', 'write a domain or [host]:port');
   }
@@ -35,6 +41,15 @@ export function checkRequest(request: DeliveryRequest): void {
       'set it to true for a message that asks for it',
     );
   }
+}
+
+function isContent(message: MessageContent): boolean {
+  return (
+    typeof message === 'string' ||
+    typeof message === 'function' ||
+    message instanceof Uint8Array ||
+    typeof message[Symbol.asyncIterator] === 'function'
+  );
 }
 
 const notifyWords: readonly string[] = ['NEVER', 'SUCCESS', 'FAILURE', 'DELAY'];

@@ -4,6 +4,7 @@
 import { TlsError } from '../errors.js';
 import { type Nexthop, parseNexthop } from './nexthop.js';
 import type { DeliveryRequest } from './report.js';
+import { isStream } from './stream-reader.js';
 import { addressOf } from './transaction.js';
 
 /** Recipients with the same next hops. */
@@ -32,11 +33,12 @@ export function routesOf(request: DeliveryRequest, defaultPort: number): readonl
     const domain = domainOf(addressOf(recipient));
     byDomain.set(domain, [...(byDomain.get(domain) ?? []), i]);
   }
-  if (byDomain.size > 1 && typeof message !== 'string' && !(message instanceof Uint8Array)) {
+  if (byDomain.size > 1 && isStream(message)) {
     throw new TlsError({
       code: 'INVALID_ARGUMENT',
       message: 'a stream can be read once, and the recipients belong to several domains',
-      suggestion: 'give the message as a Buffer or a string, or name a nexthop',
+      suggestion:
+        'give a function that makes the stream, () => createReadStream(file), a Buffer or a string, or name a nexthop',
     });
   }
   return [...byDomain].map(([domain, those]) => ({

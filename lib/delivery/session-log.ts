@@ -8,13 +8,19 @@ import { credentialLines } from '../log/credential.js';
 import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
 import { type LogFlags, withUntrusted } from '../log/loglevel.js';
 import { logNotices } from '../log/notices.js';
-import type { HostPolicy } from '../policy/policy.js';
+import { type HostPolicy, isTested } from '../policy/policy.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { mustMatch } from '../tls/levels.js';
 import type { TlsrptAttempt } from '../tlsrpt/index.js';
 import type { Conversation } from './conversation.js';
 import type { DeliveryService } from './service.js';
-import { noteTested, reportCertificate, reportUnauthenticated, reportUnusable } from './tlsrpt.js';
+import {
+  reportCertificate,
+  reportNoStarttls,
+  reportTested,
+  reportUnauthenticated,
+  reportUnusable,
+} from './tlsrpt.js';
 
 export interface SessionLogProps {
   readonly service: Pick<DeliveryService, 'options' | 'logger'>;
@@ -47,6 +53,14 @@ export class SessionLog {
     }
   }
 
+  /** The server has no STARTTLS, or refuses it; `demanded`: mail does not go without. */
+  noStarttls(demanded: boolean): void {
+    const { tlsrpt, policy, host } = this.#props;
+    if (tlsrpt !== null && (demanded || isTested(policy))) {
+      reportNoStarttls(tlsrpt, policy, host);
+    }
+  }
+
   /** The handshake begins. */
   begins(): void {
     const { service, conversation, policy } = this.#props;
@@ -69,7 +83,7 @@ export class SessionLog {
     this.#tellOfCredential(snapshot);
     if (tlsrpt !== null) {
       reportCertificate(tlsrpt, policy, snapshot);
-      noteTested(tlsrpt, policy, host, snapshot);
+      reportTested(tlsrpt, policy, host, snapshot);
     }
     const flags = this.#flags;
     if (flags.summary || observers.hasSubscribers) {

@@ -7,11 +7,12 @@ import type { ResolvedSmtp } from '../config/options.js';
 import type { DnsLookup } from '../dns/answer.js';
 import type { Logger } from '../log/logger.js';
 import type { NativeNotice } from '../native.js';
-import type { HostPolicy } from '../policy/policy.js';
+import { type HostPolicy, isTested } from '../policy/policy.js';
 import { type MtaSts, matchesMxPattern } from '../sts/index.js';
 import type { TlsSnapshot } from '../snapshot.js';
 import { isPkix, mustMatch, usesTls } from '../tls/levels.js';
 import {
+  type CertificateFailure,
   certificateFailure,
   lookUpTlsrptRecord,
   TlsrptAttempt,
@@ -97,6 +98,12 @@ function tlsrptPolicy(policy: HostPolicy, domain: string): TlsrptPolicy {
   };
 }
 
+/** Nothing that RFC 8460 (section 4.3) has a result for: the general one. */
+const mxNotInPolicy: CertificateFailure = {
+  type: 'validation-failure',
+  reasonCode: 'MX-host-not-in-policy',
+};
+
 /** What sessions with a host report to. */
 export interface HostReport {
   readonly attempt: TlsrptAttempt;
@@ -119,6 +126,16 @@ export async function hostReport(
   }
   const missing: TlsrptPolicy = { type: 'sts', domain, strings: [], mxHostPatterns: [] };
   return { attempt, missingSts: { policy: missing, type: failure.type } };
+}
+
+/** A host that an MTA-STS policy does not name is skipped: no connection, and nothing else to tell of it. */
+export function reportSkipped(
+  attempt: TlsrptAttempt,
+  sts: HostPolicy,
+  domain: string,
+  host: string,
+): void {
+  attempt.skipped(tlsrptPolicy(sts, domain), host, mxNotInPolicy);
 }
 
 /** A connection to the host stands. */
@@ -172,22 +189,39 @@ export function reportUnauthenticated(attempt: TlsrptAttempt, { status }: TlsSna
   attempt.failure(status === 'Trusted' ? 'certificate-host-mismatch' : 'certificate-not-trusted');
 }
 
-/** What a policy that is only tested would have refused; that the certificate is for another name is not among it. */
-export function noteTested(
+/** STARTTLS is not offered, or refused. */
+export function reportNoStarttls(attempt: TlsrptAttempt, policy: HostPolicy, host: string): void {
+  for (const { type, reasonCode } of strangeHost(policy, host)) {
+    attempt.note(type, reasonCode);
+  }
+  attempt.failure('starttls-not-supported');
+}
+
+/** What a policy that is only tested would have refused. */
+export function reportTested(
   attempt: TlsrptAttempt,
   policy: HostPolicy,
   host: string,
-  { status, verifyError }: TlsSnapshot,
+  snapshot: TlsSnapshot,
 ): void {
-  const { policyType, level, mxHostPatterns } = policy;
-  if (policyType !== 'sts' || level !== 'may') {
-    return;
+  if (isTested(policy)) {
+    const failures = [...strangeHost(policy, host), ...badCertificate(policy, snapshot)];
+    attempt.tested(snapshot.resumed, failures);
   }
-  if (!matchesMxPattern(host, mxHostPatterns)) {
-    attempt.note('validation-failure', 'MX-host-not-in-policy');
+}
+
+/** Under a policy that is only tested: an MX host that it does not name. */
+function strangeHost(policy: HostPolicy, host: string): readonly CertificateFailure[] {
+  return !isTested(policy) || matchesMxPattern(host, policy.mxHostPatterns) ? [] : [mxNotInPolicy];
+}
+
+function badCertificate(
+  { failure }: HostPolicy,
+  { status, verifyError, certificateType }: TlsSnapshot,
+): readonly CertificateFailure[] {
+  if (failure !== null) {
+    return [{ type: failure as TlsrptFailureType, reasonCode: null }];
   }
-  if (status !== 'Trusted') {
-    const { type, reasonCode } = certificateFailure(verifyError, false);
-    attempt.note(type, reasonCode);
-  }
+  const good = verifyError === null && certificateType === 'x509';
+  return good ? [] : [certificateFailure(verifyError, status === 'Trusted')];
 }

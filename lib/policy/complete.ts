@@ -5,7 +5,13 @@ import { anchorFileFault } from './anchors.js';
 import { readFingerprints } from './fingerprints.js';
 import { isHostName, nexthopDomain } from './host-name.js';
 import { referenceNames } from './names.js';
-import type { HostPolicy, PolicyFacts, PolicySettings, PolicySource } from './policy.js';
+import {
+  type HostPolicy,
+  isTested,
+  type PolicyFacts,
+  type PolicySettings,
+  type PolicySource,
+} from './policy.js';
 import { bareTablePolicy, type TablePolicy, type Warn } from './table-policy.js';
 
 /** Everything but DANE. @returns null: the policy is invalid, and `warn` has got the reason */
@@ -25,7 +31,17 @@ export async function completePolicy(
     return null;
   }
   const matched = await matching(table, facts, settings, warn);
-  return matched === null ? null : { ...common(table, source, settings), sni, ...matched };
+  if (matched === null) {
+    return null;
+  }
+  const policy = { ...common(table, source, settings), sni, ...matched };
+  return isTested(policy) ? withCertificate(policy, facts.host) : policy;
+}
+
+/** What an enforced policy asks for: the certificate for this host, by SNI, and its names (RFC 8461 section 4). */
+function withCertificate(policy: HostPolicy, host: string): HostPolicy {
+  const exclude = [...policy.exclude, 'aNULL'];
+  return { ...policy, match: [host], exclude, sni: policy.sni ?? host, enableRpk: false };
 }
 
 function common(

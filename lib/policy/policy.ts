@@ -18,7 +18,10 @@ export interface HostPolicy {
   /** All exclusions but those which the level forces. */
   readonly exclude: readonly string[];
   readonly sni: string | null;
-  /** verify, secure: names and `.suffixes` in A-label form; dane family: reference names for DANE-TA; fingerprint: digests. */
+  /**
+   * verify, secure: names and `.suffixes` in A-label form; dane family: reference names for DANE-TA; fingerprint: digests;
+   * under an MTA-STS policy that is only tested: the host, whose name is compared without consequence.
+   */
   readonly match: readonly string[];
   /** Those that the policy has not rejected; dane family only. */
   readonly tlsa: readonly TlsaRecord[];
@@ -49,6 +52,8 @@ export interface PolicyProblem {
   /** The line that says that the host is skipped, each time it is. */
   readonly warning: string | null;
   readonly levelKnown: TlsLevel | null;
+  /** The MTA-STS policy that does not name the host, for TLSRPT; null: it is something else. */
+  readonly sts: HostPolicy | null;
 }
 
 /** What is known of a host before it is connected to. Names without final dot, in A-label form but for `nexthop`. */
@@ -105,6 +110,14 @@ export function isProblem(result: HostPolicy | PolicyProblem): result is PolicyP
   return 'kind' in result;
 }
 
+/**
+ * MTA-STS in mode testing: mail goes as at level may, and TLSRPT gets what the policy would have refused (RFC 8461
+ * section 5).
+ */
+export function isTested({ level, policyType }: Pick<HostPolicy, 'level' | 'policyType'>): boolean {
+  return level === 'may' && policyType === 'sts';
+}
+
 /** A problem as Postfix words the warning about it. */
 export function policyProblem(
   facts: Pick<PolicyFacts, 'nexthop' | 'host'>,
@@ -113,7 +126,7 @@ export function policyProblem(
   dsn = '4.7.5',
 ): PolicyProblem {
   const warning = `TLS policy lookup for ${facts.nexthop}/${facts.host}: ${text}`;
-  return { kind: 'problem', dsn, text, warning, levelKnown };
+  return { kind: 'problem', dsn, text, warning, levelKnown, sts: null };
 }
 
 export const configurationProblem = 'client TLS configuration problem';

@@ -132,6 +132,7 @@ export class PolicyResolver {
         text: unavailable,
         warning,
         levelKnown: policy.level,
+        sts: null,
       };
     }
     return policy;
@@ -244,7 +245,8 @@ export class PolicyResolver {
     ) {
       const domain = table.policyDomain ?? '';
       const warning = `MX name '${host}' does not match STS MX pattern for '${domain}'`;
-      return { kind: 'problem', dsn: '4.3.0', text: unavailable, warning, levelKnown: level };
+      const problem = { kind: 'problem', dsn: '4.3.0', text: unavailable, warning } as const;
+      return { ...problem, levelKnown: level, sts: policy };
     }
     return policy;
   }

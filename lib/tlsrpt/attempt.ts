@@ -10,8 +10,8 @@
  * attempt.setPolicy({ type: 'sts', domain, strings, mxHostPatterns });  // for each host; forgets the one before
  * attempt.setConnection({ sendingMtaIp, receivingMxHostname, receivingIp });
  * attempt.setHelo(reply);                                               // EHLO before STARTTLS
- * attempt.note('certificate-not-trusted');                              // wrong, but nobody minds: testing mode
- * attempt.failure('certificate-expired');  or  attempt.success(resumed);
+ * attempt.note('validation-failure');                                   // wrong as well, goes with what decides
+ * attempt.failure('certificate-expired');  or  attempt.tested(resumed, failures);  or  attempt.success(resumed);
  * ```
  */
 import type { Logger } from '../log/logger.js';
@@ -50,6 +50,8 @@ export class TlsrptAttempt {
   #notes: TlsrptFailure[] = [];
   #others: TlsrptResult[] = [];
   #reported = false;
+  /** Hosts. */
+  readonly #skipped = new Set<string>();
 
   constructor(props: TlsrptAttemptProps) {
     this.#props = props;
@@ -65,6 +67,19 @@ export class TlsrptAttempt {
   /** A new TCP connection to the host: the policy stays, what was said of the one before goes. */
   setConnection(connection: TlsrptConnection): void {
     this.#forget(connection);
+  }
+
+  /**
+   * A host is passed over for its policy, which is a failure without a connection: once, however many addresses it has.
+   * Postfix has no such thing.
+   */
+  skipped(policy: TlsrptPolicy, host: string, { type, reasonCode }: CertificateFailure): void {
+    if (!this.#skipped.has(host)) {
+      this.#skipped.add(host);
+      this.setPolicy(policy);
+      this.setConnection({ sendingMtaIp: null, receivingMxHostname: host, receivingIp: null });
+      this.failure(type, reasonCode);
+    }
   }
 
   setHelo(reply: string): void {
@@ -97,6 +112,22 @@ export class TlsrptAttempt {
     const why = reasonCode === null ? '' : `, failure_reason=${reasonCode}`;
     this.#log('failure', `, failure_type=${type.replaceAll('-', '_')}${why}`);
     return true;
+  }
+
+  /**
+   * The handshake is done under a policy that is only tested: what it would have refused makes the session a failed one,
+   * as in the example of RFC 8460 (appendix B), though the mail goes. Postfix has no such thing. False: nothing would have
+   * been refused, it had been reported, or is not to be.
+   */
+  tested(resumed: boolean, failures: readonly CertificateFailure[]): boolean {
+    const last = failures.at(-1);
+    if (last === undefined || (resumed && this.#props.skipReusedHandshakes === true)) {
+      return false;
+    }
+    for (const { type, reasonCode } of failures.slice(0, -1)) {
+      this.note(type, reasonCode);
+    }
+    return this.failure(last.type, last.reasonCode);
   }
 
   /** Handshake and authentication are done. False: it had been reported, or is not to be. */

@@ -548,6 +548,24 @@ static void nothing_is_matched_where_nothing_must(void)
     EXPECT_INT(s.match.kind, GLUE_MATCH_NONE);
 }
 
+static void a_name_that_need_not_match_is_noted(void)
+{
+    make_world();
+    const char *name = "other.example.com";
+    meeting how = {.ca_file = root_file, .auth = {.names = &name, .name_count = 1}};
+    glue_snapshot s = meet(&how);
+    EXPECT_STR(s.status, "Trusted");
+    EXPECT_INT(s.verify_code, X509_V_ERR_HOSTNAME_MISMATCH);
+    name = "mx.example.com";
+    s = meet(&how);
+    EXPECT_STR(s.status, "Trusted");
+    EXPECT_INT(s.verify_code, X509_V_OK);
+    how.ca_file = NULL;
+    s = meet(&how);
+    EXPECT_STR(s.status, "Untrusted");
+    EXPECT(s.verify_code != X509_V_ERR_HOSTNAME_MISMATCH);
+}
+
 static void a_fingerprint_is_of_the_certificate_or_its_key(void)
 {
     make_world();
@@ -842,6 +860,7 @@ static const test_case cases[] = {
     {"a forced failure fails with the best of certificates",
      a_forced_failure_fails_with_the_best_of_certificates},
     {"nothing is matched where nothing must", nothing_is_matched_where_nothing_must},
+    {"a name that need not match is noted", a_name_that_need_not_match_is_noted},
     {"a fingerprint is of the certificate or its key",
      a_fingerprint_is_of_the_certificate_or_its_key},
     {"a fingerprint is of the configured digest", a_fingerprint_is_of_the_configured_digest},

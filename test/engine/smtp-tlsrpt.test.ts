@@ -2,8 +2,13 @@
 import { describe, expect, test } from 'vitest';
 import type { SmtpOptions } from '../../lib/client.js';
 import { MtaSts } from '../../lib/sts/index.js';
-import type { TlsrptEvent, TlsrptSink } from '../../lib/tlsrpt/index.js';
-import { certificate, hostCertificate, serverCertificate } from '../helpers/certificates.js';
+import { makeReport, type TlsrptEvent, type TlsrptSink } from '../../lib/tlsrpt/index.js';
+import {
+  type Certificate,
+  certificate,
+  hostCertificate,
+  serverCertificate,
+} from '../helpers/certificates.js';
 import { DatagramSocket } from '../helpers/datagrams.js';
 import {
   CAfile,
@@ -55,13 +60,13 @@ async function reported(
   return { ...done, sink };
 }
 
-describe('TLSRPT', () => {
-  const expired = serverCertificate(
-    'expired',
-    ['mx.example.com'],
-    ...['-not_before', '20200101000000Z', '-not_after', '20200201000000Z'],
-  );
+const expired = serverCertificate(
+  'expired',
+  ['mx.example.com'],
+  ...['-not_before', '20200101000000Z', '-not_after', '20200201000000Z'],
+);
 
+describe('TLSRPT', () => {
   test.each<[string, SmtpOptions['tls'], DeliveryWorld, readonly string[]]>([
     ['a success', {}, {}, ['no-policy-found example.com success']],
     [
@@ -239,7 +244,11 @@ describe('MTA-STS', () => {
   });
 
   test('enforce: a host that no pattern names is passed over', async () => {
-    const done = await bySts(policy('enforce', 'mx.other.example'), { tls: { CAfile } });
+    const done = await bySts(
+      policy('enforce', 'mx.other.example'),
+      { tls: { CAfile } },
+      { zone: { 'mx.example.com A': ['127.0.0.1', '127.0.0.2'] } },
+    );
     expect(outcome(done)).toBe(
       'deferred 4.3.0 - tls=secure? server unavailable or unable to receive mail',
     );
@@ -247,26 +256,153 @@ describe('MTA-STS', () => {
       "warning: MX name 'mx.example.com' does not match STS MX pattern for 'example.com'",
     );
     expect(done.server.received).toEqual([]);
+    expect(told(done.sink)).toEqual([
+      'sts example.com failure validation-failure(MX-host-not-in-policy)',
+    ]);
+    expect(done.sink.events[0]?.results[0]?.failures).toMatchObject([
+      { receivingMxHostname: 'mx.example.com', receivingIp: null, sendingMtaIp: null },
+    ]);
+    expect(done.lines.matching(/^TLSRPT/)).toEqual([
+      'TLSRPT: status=failure, domain=example.com, receiving_mx=mx.example.com[unknown], failure_type=validation_failure, failure_reason=MX-host-not-in-policy',
+    ]);
   });
 
-  test.each([
+  test('enforce: of two hosts the one that no pattern names is reported, the other gets the mail', async () => {
+    const done = await bySts(
+      policy('enforce', 'mx.example.com'),
+      { tls: { CAfile } },
+      {
+        zone: {
+          'example.com MX': ['5 mx.other.example', '10 mx.example.com'],
+          'mx.other.example A': ['127.0.0.1'],
+        },
+      },
+    );
+    expect(outcome(done)).toBe('sent 2.0.0 Verified tls=secure Ok');
+    expect(told(done.sink)).toEqual([
+      'sts example.com failure validation-failure(MX-host-not-in-policy)',
+      'sts example.com success',
+    ]);
+  });
+
+  const fromHost = (...names: readonly string[]): Certificate =>
+    serverCertificate(`testing-${names.join('-').replace('*', 'any')}`, names);
+  const plain = { smtpd: { tls: {} } };
+
+  test.each<[string, string, SmtpOptions['tls'], DeliveryWorld, string]>([
     [
       'an issuer that nobody knows',
       'mx.example.com',
       {},
-      ' validation-failure(unable_to_get_local_issuer_certificate)',
+      {},
+      'failure validation-failure(unable_to_get_local_issuer_certificate)',
     ],
+    [
+      'a certificate for another name',
+      'mx.example.com',
+      { CAfile },
+      { chain: fromHost('mx.example.net') },
+      'failure certificate-host-mismatch()',
+    ],
+    [
+      'a certificate that has expired',
+      'mx.example.com',
+      { CAfile },
+      { chain: expired },
+      'failure certificate-expired()',
+    ],
+    [
+      'a self-signed certificate',
+      'mx.example.com',
+      { CAfile },
+      { chain: certificate('ecdsa') },
+      'failure validation-failure(self-signed_certificate)',
+    ],
+    ['no STARTTLS', 'mx.example.com', { CAfile }, plain, 'failure starttls-not-supported()'],
     [
       'a host that no pattern names',
       'mx.other.example',
       { CAfile },
-      ' validation-failure(MX-host-not-in-policy)',
+      {},
+      'failure validation-failure(MX-host-not-in-policy)',
     ],
-    ['nothing', 'mx.example.com', { CAfile }, ''],
-  ])('testing: delivered, and %s reported', async (_, mx, tls, failures) => {
-    const done = await bySts(policy('testing', mx), { tls });
-    expect(done.report.recipients).toMatchObject([{ status: 'sent', tlsFeature: 'may' }]);
-    expect(told(done.sink)).toEqual([`sts example.com success${failures}`]);
+    [
+      'all that is wrong',
+      'mx.other.example',
+      { CAfile },
+      { chain: fromHost('mx.example.net') },
+      'failure validation-failure(MX-host-not-in-policy) certificate-host-mismatch()',
+    ],
+    [
+      'such a host without STARTTLS',
+      'mx.other.example',
+      { CAfile },
+      plain,
+      'failure validation-failure(MX-host-not-in-policy) starttls-not-supported()',
+    ],
+    ['nothing', 'mx.example.com', { CAfile }, {}, 'success'],
+    ['no wildcard', 'mx.example.com', { CAfile }, { chain: fromHost('*.example.com') }, 'success'],
+  ])('testing: delivered, and %s reported', async (_, mx, tls, world, went) => {
+    const done = await bySts(policy('testing', mx), { tls: tls ?? {} }, world);
+    expect(done.report.recipients).toMatchObject([{ status: 'sent' }]);
+    expect(told(done.sink)).toEqual([`sts example.com ${went}`]);
+  });
+
+  test('testing: the log and the datagram say what would have failed, and the status stays Trusted', async () => {
+    const socket = await DatagramSocket.open();
+    const done = await bySts(
+      policy('testing', '*.example.com'),
+      { tlsrptEnable: true, tlsrptSocketName: socket.path, tls: { CAfile, loglevel: 1 } },
+      { chain: fromHost('mx.example.net') },
+    );
+    expect(outcome(done)).toBe('sent 2.0.0 Trusted tls=may Ok');
+    const event = decodeDatagram(await socket.receive());
+    expect(event.results).toMatchObject([
+      {
+        policy: { type: 'sts', mxHostPatterns: ['*.example.com'] },
+        final: 'failure',
+        failures: [{ type: 'certificate-host-mismatch', receivingMxHostname: 'mx.example.com' }],
+      },
+    ]);
+    expect(done.lines.matching(/^TLSRPT/)).toEqual([
+      'TLSRPT: status=failure, domain=example.com, receiving_mx=mx.example.com[127.0.0.1], failure_type=certificate_host_mismatch',
+    ]);
+    expect(done.lines.matching(/^(Un|T)rusted|^Verified/)).toMatchObject([
+      expect.stringMatching(/^Trusted TLS connection established to mx\.example\.com/),
+    ]);
+  });
+
+  test('testing: the report of the day counts it as a failed session', async () => {
+    const done = await bySts(
+      policy('testing', 'mx.example.com'),
+      { tls: { CAfile } },
+      { chain: fromHost('mx.example.net') },
+    );
+    const counts = done.sink.events.flatMap(({ domain, record: text, results }) =>
+      results.map((result) => ({ ...result, domain, record: text, count: 1 })),
+    );
+    const submitter = {
+      ...{ organizationName: 'Client', contactInfo: 'a@client.example', domain: 'client.example' },
+      from: 'a@client.example',
+    };
+    expect(makeReport('2030-01-31', 'example.com', counts, submitter).policies).toMatchObject([
+      {
+        policy: { 'policy-type': 'sts', 'mx-host': ['mx.example.com'] },
+        summary: { 'total-successful-session-count': 0, 'total-failure-session-count': 1 },
+        'failure-details': [
+          { 'result-type': 'certificate-host-mismatch', 'failed-session-count': 1 },
+        ],
+      },
+    ]);
+  });
+
+  test('testing: the certificate is asked for as an enforced policy does, by name and without raw keys', async () => {
+    const done = await bySts(policy('testing', 'mx.example.com'), {
+      tls: { CAfile, enableRpk: true },
+    });
+    expect(outcome(done)).toBe('sent 2.0.0 Trusted tls=may Ok');
+    expect(done.report.tls).toMatchObject({ certificateType: 'x509' });
+    expect(told(done.sink)).toEqual(['sts example.com success']);
   });
 
   test('none is as if there were none', async () => {

@@ -80,6 +80,7 @@ describe('where it is looked for', () => {
       text: 'client TLS configuration problem',
       warning: 'TLS policy lookup for example.org/mx.example.org: client TLS configuration problem',
       levelKnown: null,
+      sts: null,
     });
     expect(warnings).toEqual([
       'test:table lookup error for "example.org": no such host',

@@ -220,6 +220,32 @@ describe('an attempt', () => {
     expect(attempt.failure('certificate-not-trusted')).toBe(true);
   });
 
+  test('under a policy that is only tested fails with all that would have been refused', () => {
+    const mismatch = { type: 'certificate-host-mismatch', reasonCode: null } as const;
+    const strange = { type: 'validation-failure', reasonCode: 'x' } as const;
+    const { attempt, results } = start();
+    expect(attempt.tested(false, [])).toBe(false);
+    expect(attempt.tested(false, [strange, mismatch])).toBe(true);
+    expect(attempt.success(false)).toBe(false);
+    const failures = [strange, mismatch].map((failure) => ({ ...detail, ...failure }));
+    expect(results()).toEqual([[{ policy: sts, failures, final: 'failure' }]]);
+    expect(start(false).attempt.tested(true, [mismatch])).toBe(true);
+    expect(start(true).attempt.tested(true, [mismatch])).toBe(false);
+  });
+
+  test('is one failure for each host that is passed over, without addresses', () => {
+    const { attempt, results } = start();
+    const why = { type: 'validation-failure', reasonCode: 'x' } as const;
+    for (const host of ['mx1.example.com', 'mx2.example.com', 'mx1.example.com']) {
+      attempt.skipped(sts, host, why);
+    }
+    const failures = results().flatMap((of) => of.flatMap((result) => result.failures));
+    expect(failures).toMatchObject([
+      { receivingMxHostname: 'mx1.example.com', receivingIp: null, sendingMtaIp: null },
+      { receivingMxHostname: 'mx2.example.com', receivingIp: null, sendingMtaIp: null },
+    ]);
+  });
+
   test('is nothing before there is a connection', () => {
     const { attempt, events } = start();
     attempt.setPolicy(sts);
