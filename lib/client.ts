@@ -207,7 +207,8 @@ export class Smtp {
     const message = typeof given === 'string' ? Buffer.from(given) : given;
     const open = (): MessageSource => new MessageSource(message, service.options.lineLengthLimit);
     const head = open();
-    const tlsRequiredNo = await saysTlsRequiredNo(head, request, queueId, service);
+    const saysNo = saysTlsRequiredNo(head, request, queueId, service);
+    const tlsRequiredNo = typeof saysNo === 'boolean' ? saysNo : await saysNo;
     const results: RecipientResult[] = [];
     const tls: DeliveryResult['tls'][] = [];
     await sideBySide(routes, this.#messageLimit, async ({ recipients, nexthops }, i) => {

@@ -100,14 +100,17 @@ export class Delivery {
   async #tryNexthop(nexthop: Nexthop, index: number): Promise<void> {
     const { service, nexthops, tlsRequiredNo } = this.#props;
     const lastOne = index === nexthops.length - 1;
-    const targets = await service.finder.find(nexthop);
+    const found = service.finder.find(nexthop);
+    const targets = found instanceof Promise ? await found : found;
     if ('kind' in targets) {
       // That a place to fall back to is not there is no reason to give the message up.
       this.#outcomes.setAll(index > 0 ? softened(targets) : targets, null, null);
       this.#logTrouble(lastOne);
       return;
     }
-    const attempt = await service.tlsrpt.attempt(nexthop, tlsRequiredNo);
+    const attempt = service.tlsrpt.active
+      ? await service.tlsrpt.attempt(nexthop, tlsRequiredNo)
+      : null;
     const { mxSessionLimit: limit } = service.options;
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
@@ -134,7 +137,8 @@ export class Delivery {
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, request, queueId, tlsRequiredNo } = this.#props;
     const facts = tlsRequiredNo ? { ...target.facts, tlsRequiredNo } : target.facts;
-    const policy = await service.policies.resolve(facts);
+    const resolved = service.policies.resolve(facts);
+    const policy = resolved instanceof Promise ? await resolved : resolved;
     const requiretls =
       request.requiretls === true
         ? await service.requiretls.request(request, target.facts.nexthop, queueId)
@@ -153,7 +157,7 @@ export class Delivery {
       this.#giveUp(insecure, { level, requiretls }, null);
       return;
     }
-    const login = await this.#credentialsFor(target);
+    const login = service.options.saslAuthEnable ? await this.#credentialsFor(target) : null;
     if (login !== null && 'kind' in login) {
       this.#outcomes.setAll(login, { level, requiretls }, null);
       return;
@@ -203,10 +207,7 @@ export class Delivery {
 
   /** By the name of the server, else by the next hop. */
   async #credentialsFor(target: Target): ReturnType<typeof lookupCredentials> {
-    const { service, credentials } = this.#props;
-    if (!service.options.saslAuthEnable) {
-      return null;
-    }
+    const { credentials } = this.#props;
     const { host } = target.peer;
     const found = await lookupCredentials(host, credentials);
     const domain = domainOf(target);

@@ -63,11 +63,11 @@ export class HostFinder {
   }
 
   /** The servers of a next hop in the order in which they are tried, at least one; or why there are none. */
-  async find(nexthop: Nexthop): Promise<readonly Target[] | Failure> {
-    const known = this.#literals.get(nexthop.text);
-    if (known !== undefined) {
-      return known;
-    }
+  find(nexthop: Nexthop): readonly Target[] | Promise<readonly Target[] | Failure> {
+    return this.#literals.get(nexthop.text) ?? this.#findAnew(nexthop);
+  }
+
+  async #findAnew(nexthop: Nexthop): Promise<readonly Target[] | Failure> {
     const targets = await this.#lookUp(nexthop);
     if (isIP(nexthop.name) !== 0 && !('kind' in targets)) {
       if (this.#literals.size >= mostLiterals) {
