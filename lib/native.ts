@@ -330,8 +330,11 @@ export interface NativeConnection {
   open: boolean;
   readStart(): void;
   readStop(): void;
-  /** A string leaves as UTF-8. True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain` follows; no second write before it. */
-  write(data: Uint8Array | string): boolean;
+  /**
+   * A string leaves as UTF-8. True: all is with the kernel. False: the rest is pending (the array is kept), `onDrain`
+   * follows; no second write before it. `more`: another write or the end follows at once, and may go with it (MSG_MORE).
+   */
+  write(data: Uint8Array | string, more?: boolean): boolean;
   /** Close-notify or FIN after what is pending; `onClose(null)` when the peer's end has been read, which takes `readStart`. */
   end(): void;
   /** As `end()`, but closes then: the peer's end is not waited for. `onClose(null)` follows. */

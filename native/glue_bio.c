@@ -51,15 +51,26 @@ long glue_bio_recv(struct glue_conn *conn, void *buf, size_t len)
     return n;
 }
 
+/*
+ * Tickets of TLS 1.3 end a server's handshake, and what the server says next is not far: the kernel
+ * keeps them for that, for 200 ms at most. In TLS 1.2 a ticket goes before the server's Finished.
+ */
+static bool awaits_more(const struct glue_conn *conn)
+{
+    return conn->more_follows || (conn->mode == GLUE_MODE_HANDSHAKE &&
+                                  SSL_get_state(conn->ssl) == TLS_ST_SW_SESSION_TICKET);
+}
+
 long glue_bio_send(struct glue_conn *conn, const void *buf, size_t len)
 {
     if (fault_not_ready(conn)) {
         errno = EAGAIN;
         return -1;
     }
+    int flags = MSG_NOSIGNAL | (awaits_more(conn) ? MSG_MORE : 0);
     ssize_t n;
     do {
-        n = send(conn->fd, buf, fault_limit(conn, len), MSG_NOSIGNAL);
+        n = send(conn->fd, buf, fault_limit(conn, len), flags);
     } while (n < 0 && errno == EINTR);
     return n;
 }

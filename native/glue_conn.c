@@ -225,6 +225,11 @@ glue_status glue_conn_write(glue_conn *conn, const void *buf, size_t len, size_t
     return status == GLUE_CLOSED ? lost(err, EPIPE) : status;
 }
 
+void glue_conn_more_follows(glue_conn *conn, bool more)
+{
+    conn->more_follows = more;
+}
+
 static glue_status end_of_stream(glue_conn *conn)
 {
     /* Where the peer has ended, close(2) follows and says the same. */

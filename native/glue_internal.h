@@ -353,6 +353,7 @@ struct glue_conn {
     bool must_match;          /* as it says, unless no record was usable */
     bool forced_failure;      /* verification is to fail */
     bool tlsa_fallback;       /* no record was usable, and none has to be */
+    bool more_follows;        /* as glue_conn_more_follows() was told */
     SSL_SESSION *session;     /* owned; the first new one, until it is taken */
     bool session_seen;        /* a client's: later ones do not count */
     unsigned char *ahead;     /* owned; glue_bio.c: what was read during the handshake */

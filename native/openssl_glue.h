@@ -355,6 +355,10 @@ glue_status glue_conn_read(glue_conn *conn, void *buf, size_t len, size_t *n, gl
 glue_status glue_conn_write(glue_conn *conn, const void *buf, size_t len, size_t *n,
                             glue_error *err);
 
+/* Another write, or a close-notify, follows at once: the kernel may keep what is written until
+ * then, 200 ms at most, and send both as one segment. Holds until it is taken back. */
+void glue_conn_more_follows(glue_conn *conn, bool more);
+
 /* Data that was taken from the fd and not yet read: poll(2) does not tell of it. */
 bool glue_conn_pending(const glue_conn *conn);
 

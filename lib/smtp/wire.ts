@@ -44,14 +44,14 @@ export class Wire {
     return this.#size;
   }
 
-  /** Writes what was collected; false: it, or something before it, is pending. */
-  flush(): boolean {
+  /** Writes what was collected, for {@link finish} to follow where it is the `last`; false: it, or something before it, is pending. */
+  flush(last = false): boolean {
     if (this.blocked) {
       return false;
     }
     const data = this.#collected();
     if (data !== null && this.connection.open) {
-      this.blocked = !this.connection.write(data);
+      this.blocked = !this.connection.write(data, last);
     }
     return !this.blocked;
   }

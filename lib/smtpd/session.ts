@@ -151,11 +151,12 @@ export class Session implements ConnectionOwner, Listed {
   /** Writes what was said, does what waits for that, and sets reading accordingly. */
   #settle(): void {
     const { state, listening } = this.#exchange;
-    const written = this.#wire.flush();
+    const done = this.#hasQuit; // 221 and close-notify, which is the end of TLS only, leave as one
+    const written = this.#wire.flush(done && this.#exchange.client.tlsActive);
     if (written && state === 'starttls') {
       this.#startHandshake();
     } else if (state === 'closing') {
-      this.#leave(written);
+      this.#leave(written, done);
     } else if (this.#peerEnded && !this.#exchange.busy) {
       this.#interrupted('lost connection', null);
       this.#exchange.breakOff('', 'LOST_CONNECTION');
@@ -166,18 +167,23 @@ export class Session implements ConnectionOwner, Listed {
     }
   }
 
+  /** The client has said QUIT, and nothing behind it. */
+  get #hasQuit(): boolean {
+    return (
+      this.#exchange.state === 'closing' &&
+      this.#exchange.dialogue.conduct.where === 'QUIT' &&
+      this.#wire.input.buffered === 0
+    );
+  }
+
   /**
    * The last word is said; `written`: it is on its way. After QUIT the connection is closed at once, as
    * Postfix does (`tls_fast_shutdown_enable`): the client has said that it says nothing more. A client
    * that was cut short may still be sending, and closing on unread bytes is a reset, which could take
    * our last words with it.
    */
-  #leave(written: boolean): void {
-    if (
-      written &&
-      this.#exchange.dialogue.conduct.where === 'QUIT' &&
-      this.#wire.input.buffered === 0
-    ) {
+  #leave(written: boolean, done: boolean): void {
+    if (written && done) {
       this.#wire.finish();
       return;
     }

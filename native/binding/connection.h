@@ -91,6 +91,7 @@ class Connection final : public ObjectWrap<Connection>,
     bool read_again() const;
     glue_status read(char *data, size_t room, size_t *n, glue_error *err);
     void drop_descriptor();
+    napi_value write_value(Napi::Env env, Napi::Value value);
     bool write_text(Napi::String text);
     bool write_bytes(const char *data, size_t length, Napi::Value array);
     glue_status flush(const char *data, size_t length, size_t *written, glue_error *err);

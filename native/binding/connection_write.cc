@@ -42,15 +42,26 @@ napi_value Connection::write(Napi::Env env, const Napi::CallbackInfo &info)
                                           : "a write is pending; wait for onDrain");
         return env.Undefined();
     }
-    if (info[0].IsString()) {
-        return Napi::Boolean::New(env, write_text(info[0].As<Napi::String>()));
+    bool more = info.Length() > 1 && info[1].IsBoolean() && info[1].As<Napi::Boolean>().Value();
+    glue_conn_more_follows(conn_, more);
+    napi_value done = write_value(env, info[0]);
+    if (conn_ != nullptr) {
+        glue_conn_more_follows(conn_, false);
     }
-    if (!info[0].IsTypedArray() ||
-        info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    return done;
+}
+
+napi_value Connection::write_value(Napi::Env env, Napi::Value value)
+{
+    if (value.IsString()) {
+        return Napi::Boolean::New(env, write_text(value.As<Napi::String>()));
+    }
+    if (!value.IsTypedArray() ||
+        value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
         environment_->throw_usage("data must be a Uint8Array or a string");
         return env.Undefined();
     }
-    Napi::Uint8Array array = info[0].As<Napi::Uint8Array>();
+    Napi::Uint8Array array = value.As<Napi::Uint8Array>();
     bool done =
         write_bytes(reinterpret_cast<const char *>(array.Data()), array.ByteLength(), array);
     return Napi::Boolean::New(env, done);
