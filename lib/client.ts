@@ -211,15 +211,24 @@ export class Smtp {
     const message = typeof given === 'string' ? Buffer.from(given) : given;
     const open = (): MessageSource => new MessageSource(message, service.options.lineLengthLimit);
     const head = open();
-    const tlsRequiredNo = await saysTlsRequiredNo(head, request, queueId, service);
+    const saysNo = saysTlsRequiredNo(head, request, queueId, service);
+    const tlsRequiredNo = typeof saysNo === 'boolean' ? saysNo : await saysNo;
     const results: RecipientResult[] = [];
     const tls: DeliveryResult['tls'][] = [];
     await sideBySide(routes, this.#messageLimit, async ({ recipients, nexthops }, i) => {
       const source = i === 0 ? head : open();
       const props: DeliveryProps = {
-        ...{ service, request, arrival, nexthops, source, queueId, tlsRequiredNo, pool, more },
+        service,
+        request,
         recipients: recipients.map((at) => request.recipients[at] ?? ''),
+        nexthops,
+        source,
+        queueId,
+        arrival,
+        tlsRequiredNo,
         credentials: this.#credentials,
+        pool,
+        more,
       };
       const done = await this.#connections.run(nexthops, () => new Delivery(props).run());
       source.cancel(); // its header was read, perhaps by nobody else

@@ -76,6 +76,7 @@ export class Conversation implements ConnectionOwner {
   #awaited = 0;
   #timeout = 0;
   #traced = false;
+  #secured = false;
   /** Bytes read since the end of the last reply. */
   #unfinished = 0;
   #state: 'connecting' | 'talking' | 'handshake' | 'quitting' | 'over' = 'connecting';
@@ -165,9 +166,9 @@ export class Conversation implements ConnectionOwner {
       return;
     }
     this.#state = 'quitting';
-    this.wire.say(farewell);
-    this.wire.flush();
     const { skipQuitResponse, quitTimeout } = this.#options;
+    this.wire.say(farewell);
+    this.wire.flush(skipQuitResponse && this.#secured); // QUIT and close-notify leave as one
     this.wire.setTimeout(skipQuitResponse ? Math.min(lingerTime, quitTimeout) : quitTimeout);
     if (skipQuitResponse || this.wire.blocked) {
       this.wire.end();
@@ -246,6 +247,7 @@ export class Conversation implements ConnectionOwner {
       return;
     }
     this.#state = 'talking';
+    this.#secured = true;
     this.#timeout = 0;
     this.#events.secured();
   }

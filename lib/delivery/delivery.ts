@@ -100,14 +100,17 @@ export class Delivery {
   async #tryNexthop(nexthop: Nexthop, index: number): Promise<void> {
     const { service, nexthops, tlsRequiredNo } = this.#props;
     const lastOne = index === nexthops.length - 1;
-    const targets = await service.finder.find(nexthop);
+    const found = service.finder.find(nexthop);
+    const targets = found instanceof Promise ? await found : found;
     if ('kind' in targets) {
       // That a place to fall back to is not there is no reason to give the message up.
       this.#outcomes.setAll(index > 0 ? softened(targets) : targets, null, null);
       this.#logTrouble(lastOne);
       return;
     }
-    const attempt = await service.tlsrpt.attempt(nexthop, tlsRequiredNo);
+    const attempt = service.tlsrpt.active
+      ? await service.tlsrpt.attempt(nexthop, tlsRequiredNo)
+      : null;
     const { mxSessionLimit: limit } = service.options;
     this.#sessions = 0;
     for (const [i, target] of targets.entries()) {
@@ -133,7 +136,9 @@ export class Delivery {
 
   async #tryTarget(target: Target, attempt: TlsrptAttempt | null): Promise<void> {
     const { service, request, queueId, tlsRequiredNo } = this.#props;
-    const policy = await service.policies.resolve({ ...target.facts, tlsRequiredNo });
+    const facts = tlsRequiredNo ? { ...target.facts, tlsRequiredNo } : target.facts;
+    const resolved = service.policies.resolve(facts);
+    const policy = resolved instanceof Promise ? await resolved : resolved;
     const requiretls =
       request.requiretls === true
         ? await service.requiretls.request(request, target.facts.nexthop, queueId)
@@ -152,7 +157,7 @@ export class Delivery {
       this.#giveUp(insecure, { level, requiretls }, null);
       return;
     }
-    const login = await this.#credentialsFor(target);
+    const login = service.options.saslAuthEnable ? await this.#credentialsFor(target) : null;
     if (login !== null && 'kind' in login) {
       this.#outcomes.setAll(login, { level, requiretls }, null);
       return;
@@ -161,14 +166,23 @@ export class Delivery {
       attempt === null
         ? null
         : await hostReport(attempt, policy, domainToASCII(domainOf(target)), service.sts);
+    const { host, address, port } = target.peer;
     const logFlags = service.looksUpLoglevels
-      ? await service.logFlagsOf(target.peer.host, target.peer.address)
+      ? await service.logFlagsOf(host, address)
       : service.logFlags;
-    const peer = {
-      ...target.peer,
-      ...{ nexthop: target.facts.nexthop, policy, plaintext: false, requiretls, logFlags },
-    };
-    await this.#tryAddress({ ...peer, credentials: login, report });
+    await this.#tryAddress({
+      host,
+      address,
+      port,
+      nexthop: target.facts.nexthop,
+      policy,
+      plaintext: false,
+      hello: 'usual',
+      credentials: login,
+      requiretls,
+      logFlags,
+      report,
+    });
   }
 
   /** The policy of a host keeps us away from it. */
@@ -193,10 +207,7 @@ export class Delivery {
 
   /** By the name of the server, else by the next hop. */
   async #credentialsFor(target: Target): ReturnType<typeof lookupCredentials> {
-    const { service, credentials } = this.#props;
-    if (!service.options.saslAuthEnable) {
-      return null;
-    }
+    const { credentials } = this.#props;
     const { host } = target.peer;
     const found = await lookupCredentials(host, credentials);
     const domain = domainOf(target);
@@ -204,11 +215,11 @@ export class Delivery {
   }
 
   /** One address; with smaller ClientHellos where the usual one is too large, and at level `may` perhaps in plaintext. */
-  async #tryAddress(server: Omit<SessionProps, 'hello'>): Promise<void> {
+  async #tryAddress(server: SessionProps): Promise<void> {
     const { hellos } = this.#props.service;
     let tried: Tried = { failure: null, session: null };
     for (const hello of hellos.kindsFor(server)) {
-      tried = await this.#trySession({ ...server, hello });
+      tried = await this.#trySession(hello === server.hello ? server : { ...server, hello });
       if (tried.session?.choked !== true) {
         break;
       }

@@ -24,7 +24,8 @@ import type { Nexthop } from './nexthop.js';
 /** One address to try. */
 export interface Target {
   readonly peer: Peer;
-  readonly facts: Omit<PolicyFacts, 'tlsRequiredNo'>;
+  /** Of a message that does not say `TLS-Required: no`. */
+  readonly facts: PolicyFacts;
 }
 
 export interface HostFinderProps {
@@ -62,11 +63,11 @@ export class HostFinder {
   }
 
   /** The servers of a next hop in the order in which they are tried, at least one; or why there are none. */
-  async find(nexthop: Nexthop): Promise<readonly Target[] | Failure> {
-    const known = this.#literals.get(nexthop.text);
-    if (known !== undefined) {
-      return known;
-    }
+  find(nexthop: Nexthop): readonly Target[] | Promise<readonly Target[] | Failure> {
+    return this.#literals.get(nexthop.text) ?? this.#findAnew(nexthop);
+  }
+
+  async #findAnew(nexthop: Nexthop): Promise<readonly Target[] | Failure> {
     const targets = await this.#lookUp(nexthop);
     if (isIP(nexthop.name) !== 0 && !('kind' in targets)) {
       if (this.#literals.size >= mostLiterals) {
@@ -119,6 +120,7 @@ export class HostFinder {
         mxSecure: mx === 'secure',
         mxName: mx === 'none' ? null : domain,
         mxExpandedName: mx === 'none' ? null : expandedDomain,
+        tlsRequiredNo: false,
       },
     };
   }

@@ -29,6 +29,8 @@ export class HostPolicies {
   readonly #policyMaps: TableList;
   readonly #perSite: TableList;
   #resolver: Promise<PolicyResolver> | null = null;
+  /** What `#resolver` has come to. */
+  #opened: PolicyResolver | null = null;
 
   constructor(props: HostPoliciesProps) {
     this.#props = props;
@@ -43,28 +45,41 @@ export class HostPolicies {
   }
 
   /** What the host is to be greeted with, or why it is skipped. Never rejects. */
-  async resolve(facts: PolicyFacts): Promise<HostPolicy | PolicyProblem> {
+  resolve(facts: PolicyFacts): HostPolicy | PolicyProblem | Promise<HostPolicy | PolicyProblem> {
+    return this.#opened?.commonPolicy(facts) ?? this.#resolveAnew(facts);
+  }
+
+  async #resolveAnew(facts: PolicyFacts): Promise<HostPolicy | PolicyProblem> {
     this.#resolver ??= this.#open();
-    const resolver = await this.#resolver;
+    const opening = this.#resolver;
+    const resolver = await opening;
+    if (opening === this.#resolver) {
+      this.#opened = resolver;
+    }
     return resolver.resolvePolicy(facts);
   }
 
   /** The next delivery looks again. */
   requestEnded(): void {
-    void this.#resolver?.then((resolver) => resolver.requestEnded());
+    this.#opened?.requestEnded();
   }
 
   /** Opens the tables anew. @throws TlsError (rejects) `LOOKUP_TABLE`: the former ones stay in use */
   async reload(): Promise<void> {
     await this.#policyMaps.reload();
     await this.#perSite.reload();
-    this.#resolver = null;
+    this.#forget();
   }
 
   close(): void {
-    this.#resolver = null;
+    this.#forget();
     this.#policyMaps.close();
     this.#perSite.close();
+  }
+
+  #forget(): void {
+    this.#resolver = null;
+    this.#opened = null;
   }
 
   async #open(): Promise<PolicyResolver> {

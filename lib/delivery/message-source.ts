@@ -48,10 +48,13 @@ export class MessageSource {
    * The header section, up to the first empty line: 256 KiB at most. Nothing is lost of a stream, which must not have been
    * begun; one that fails here fails when it is sent.
    */
-  async headers(): Promise<Buffer> {
-    if (this.#whole !== null) {
-      return headerSection(this.#whole) ?? this.#whole.subarray(0, headerLimit);
-    }
+  headers(): Buffer | Promise<Buffer> {
+    return this.#whole === null
+      ? this.#headersOfStream()
+      : (headerSection(this.#whole) ?? this.#whole.subarray(0, headerLimit));
+  }
+
+  async #headersOfStream(): Promise<Buffer> {
     const enough = (read: Buffer): boolean =>
       read.length >= headerLimit || headerSection(read) !== null;
     const read = await this.#stream.peek(enough);

@@ -23,6 +23,12 @@ export interface OutcomesProps {
 
 interface Standing {
   readonly outcome: NonNullable<Outcome>;
+  readonly circumstances: Circumstances;
+  /** No other server can change it. */
+  readonly final: boolean;
+}
+
+interface Circumstances {
   readonly relay: string | null;
   readonly connUse: number;
   readonly tlsFeature: string | null;
@@ -30,8 +36,6 @@ interface Standing {
   /** When the connection was ready for the message; null: it never was. */
   readonly ready: number | null;
   readonly done: number;
-  /** No other server can change it. */
-  readonly final: boolean;
 }
 
 /** What was asked of a server: its level, `unknown` where its policy cannot be had; and REQUIRETLS. */
@@ -68,7 +72,7 @@ export class Outcomes {
   setAll(failure: Failure, asked: Asked | null, session: Session | null): void {
     const circumstances = this.#circumstances(asked, session, null);
     for (const i of this.open) {
-      this.#standings[i] = { ...circumstances, outcome: failure, final: isFinal(failure) };
+      this.#standings[i] = { outcome: failure, circumstances, final: isFinal(failure) };
     }
   }
 
@@ -77,7 +81,7 @@ export class Outcomes {
     // A missing outcome would be a message lost in silence.
     const known = outcome ?? deferred('protocol', '4.3.0', 'the delivery ended without a result');
     const circumstances = this.#circumstances(askedOf(session.props), session, ready);
-    this.#standings[i] = { ...circumstances, outcome: known, final: isFinal(known) };
+    this.#standings[i] = { outcome: known, circumstances, final: isFinal(known) };
   }
 
   /** The results, each with its line in the log. */
@@ -89,7 +93,7 @@ export class Outcomes {
     asked: Asked | null,
     session: Session | null,
     ready: number | null,
-  ): Omit<Standing, 'outcome' | 'final'> {
+  ): Circumstances {
     return {
       relay: session?.relay ?? null,
       connUse: session?.uses ?? 1,
@@ -106,13 +110,21 @@ export class Outcomes {
       throw new TlsError({ code: 'INVALID_STATE', message: 'a recipient was not tried' });
     }
     const { service, queueId, arrival, active } = this.#props;
-    const { outcome, relay, connUse, tlsFeature, tls, ready, done } = standing;
-    const { status, dsn, text } = outcome;
+    const { relay, connUse, tlsFeature, tls, ready, done } = standing.circumstances;
+    const { status, dsn, text } = standing.outcome;
     const { delay, delays } = deliveryDelays({ arrival, active, handoff: active, ready, done });
     logDelivery(service.logger, {
-      ...{ queueId, recipient, relay, connUse, delay, delays, dsn, status, text },
+      queueId,
+      recipient,
       origRecipient: null,
+      relay,
+      connUse,
+      delay,
+      delays,
       tls: service.options.logTlsFeatureStatus ? tlsFeature : null,
+      dsn,
+      status,
+      text,
     });
     return { recipient, status, dsn, reply: text, relay, delay, delays, tlsFeature, tls };
   }

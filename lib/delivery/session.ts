@@ -74,10 +74,18 @@ export class Session implements ConversationEvents {
     const { options } = service;
     this.#conversation = new Conversation(connect(service, props), props, options, this);
     this.#hello = new Hello({
-      ...props,
-      tlsrpt: props.report?.attempt ?? null,
       service,
       conversation: this.#conversation,
+      policy: props.policy,
+      plaintext: props.plaintext,
+      hello: props.hello,
+      host: props.host,
+      address: props.address,
+      nexthop: props.nexthop,
+      credentials: props.credentials,
+      requiretls: props.requiretls,
+      logFlags: props.logFlags,
+      tlsrpt: props.report?.attempt ?? null,
       done: (failure) => this.#settleOpening(failure),
     });
   }

@@ -8,6 +8,10 @@ export async function sideBySide<Item>(
   limit: number,
   work: (item: Item, index: number) => Promise<void>,
 ): Promise<void> {
+  const [only] = items;
+  if (only !== undefined && items.length === 1) {
+    return work(only, 0);
+  }
   const left = items.entries();
   const oneByOne = async (): Promise<void> => {
     for (const [index, item] of left) {

@@ -7,18 +7,20 @@ import type { DeliveryRequest } from './report.js';
 import type { DeliveryService } from './service.js';
 
 /** A message that cannot be read says nothing here; sending it will tell. */
-export async function saysTlsRequiredNo(
+export function saysTlsRequiredNo(
   source: MessageSource,
   { requiretls }: DeliveryRequest,
   queueId: string,
   { options, logger }: DeliveryService,
-): Promise<boolean> {
+): boolean | Promise<boolean> {
   const overridden = requiretls === true && options.requiretlsEnable;
   if (!options.tls.requiredEnable || overridden) {
     return false;
   }
-  const headers = await source.headers();
-  return findTlsRequired(headers.toString('latin1'), (value) => {
-    logger.warn(`${queueId}: ignoring malformed header: "TLS-Required: ${value}"`);
-  });
+  const find = (headers: Buffer): boolean =>
+    findTlsRequired(headers.toString('latin1'), (value) => {
+      logger.warn(`${queueId}: ignoring malformed header: "TLS-Required: ${value}"`);
+    });
+  const headers = source.headers();
+  return headers instanceof Promise ? headers.then(find) : find(headers);
 }

@@ -42,9 +42,14 @@ export class TlsrptReporting {
     this.#sinks = active ? [...props.sinks, ...collectors(props)] : [];
   }
 
+  /** Somebody wants to know. */
+  get active(): boolean {
+    return this.#sinks.length > 0;
+  }
+
   /** For the connections to the hosts of a next hop; null: nobody wants to know. */
   async attempt(nexthop: Nexthop, tlsRequiredNo: boolean): Promise<TlsrptAttempt | null> {
-    if (this.#sinks.length === 0 || tlsRequiredNo || isIP(nexthop.name) !== 0) {
+    if (!this.active || tlsRequiredNo || isIP(nexthop.name) !== 0) {
       return null;
     }
     const { dns, logger, options } = this.#props;

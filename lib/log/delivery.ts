@@ -107,35 +107,18 @@ function seconds(from: number, to: number): number {
   return Math.max(0, to - from) / 1000;
 }
 
-const significantDigits = 2;
-const maxDecimals = 2; // delay_logging_resolution_limit
 const million = 1_000_000;
 
 /**
- * Seconds as Postfix prints them: two significant digits but all digits of whole seconds, at most two decimals,
- * rounded half up at the last digit shown, no zeros at the end: `0.04`, `2.8`, `11`, `4711`.
+ * Seconds as Postfix prints them: two significant digits but all digits of whole seconds, at most two decimals
+ * (`delay_logging_resolution_limit`), rounded half up at the last digit shown, no zeros at the end: `0.04`, `2.8`, `11`,
+ * `4711`.
  */
 export function formatDelay(secs: number): string {
   const micros = Math.max(0, Math.round(secs * million));
-  const step = 10 ** (6 - decimalsFor(micros));
-  const rounded = Math.floor((micros + step / 2) / step) * step;
-  const fraction = String(rounded % million)
-    .padStart(6, '0')
-    .replace(/0+$/, '');
-  const whole = String(Math.floor(rounded / million));
-  return fraction === '' ? whole : `${whole}.${fraction}`;
-}
-
-/** How many decimals carry the significant digits of a time before it is rounded. */
-function decimalsFor(micros: number): number {
-  const whole = Math.floor(micros / million);
-  const decimals =
-    whole > 0
-      ? significantDigits - String(whole).length
-      : significantDigits + leadingZeros(String(micros).padStart(6, '0'));
-  return Math.min(maxDecimals, Math.max(0, decimals));
-}
-
-function leadingZeros(digits: string): number {
-  return digits.length - digits.replace(/^0+/, '').length;
+  const step = micros < million ? 10_000 : micros < 10 * million ? 100_000 : million;
+  const hundredths = Math.floor((micros + step / 2) / step) * (step / 10_000);
+  return hundredths % 100 === 0
+    ? String(hundredths / 100)
+    : (hundredths / 100).toFixed(hundredths % 10 === 0 ? 1 : 2);
 }

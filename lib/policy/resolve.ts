@@ -62,6 +62,7 @@ export class PolicyResolver {
   readonly #cache = new SmallCache<Promise<HostPolicy | PolicyProblem>>(cacheSize);
   /** Where nothing depends on the host: the policy of all of them, for good. */
   #common: Promise<HostPolicy | PolicyProblem> | null = null;
+  #commonKnown: HostPolicy | PolicyProblem | null = null;
   readonly #isCommon: boolean;
 
   constructor(props: PolicyResolverProps) {
@@ -91,14 +92,26 @@ export class PolicyResolver {
    */
   resolvePolicy(facts: PolicyFacts): Promise<HostPolicy | PolicyProblem> {
     const { nexthop, host, port, tlsRequiredNo } = facts;
-    if (this.#isCommon && !tlsRequiredNo && port !== smtpsPort) {
-      this.#common ??= this.#resolve(facts);
+    if (this.#hasCommon(facts)) {
+      this.#common ??= this.#resolve(facts).then((policy) => {
+        this.#commonKnown = policy;
+        return policy;
+      });
       return this.#common;
     }
     const key = JSON.stringify([nexthop, host, port, tlsRequiredNo]);
     const kept = this.#cache.get(key) ?? this.#resolve(facts);
     this.#cache.set(key, kept);
     return kept;
+  }
+
+  /** What {@link resolvePolicy} would say, where that is known without a look; else null. */
+  commonPolicy(facts: PolicyFacts): HostPolicy | PolicyProblem | null {
+    return this.#hasCommon(facts) ? this.#commonKnown : null;
+  }
+
+  #hasCommon({ port, tlsRequiredNo }: PolicyFacts): boolean {
+    return this.#isCommon && !tlsRequiredNo && port !== smtpsPort;
   }
 
   /** At the end of a delivery request: the next one looks again. */

@@ -6,6 +6,9 @@ export function readTlsRequired(value: string): 'no' | 'malformed' {
   return value.trim().toLowerCase() === 'no' ? 'no' : 'malformed';
 }
 
+/** Hardly a message has one, and a search for all of them costs more than the look. */
+const anyTlsRequired = /^TLS-Required[ \t]*:/im;
+
 /**
  * What the headers of a message say: `no` where one of them does. Folded lines are unfolded.
  *
@@ -13,6 +16,9 @@ export function readTlsRequired(value: string): 'no' | 'malformed' {
  * @param malformed gets the value of each header that says something else
  */
 export function findTlsRequired(headers: string, malformed: (value: string) => void): boolean {
+  if (!anyTlsRequired.test(headers)) {
+    return false;
+  }
   let no = false;
   for (const [, value = ''] of headers.matchAll(/^TLS-Required[ \t]*:(.*(?:\r?\n[ \t].*)*)/gim)) {
     const text = value.replace(/\r?\n/g, '');

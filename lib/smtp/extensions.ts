@@ -43,11 +43,13 @@ export function parseFeatures(lines: readonly string[], discard: readonly string
   const features: { -readonly [K in keyof Features]: Features[K] } = noFeatures(
     lines[0]?.split(' ')[0] ?? '',
   );
-  const ignored = new Set(discard.map((word) => word.toUpperCase()));
+  const ignored = discard.map((word) => word.toUpperCase());
   for (let i = 1; i < lines.length; i++) {
-    const words = (lines[i] ?? '').trim().split(/\s+/);
-    const keyword = (words[0] ?? '').toUpperCase();
-    switch (ignored.has(keyword) ? '' : keyword) {
+    const text = (lines[i] ?? '').trim();
+    const end = text.search(blanks);
+    const keyword = (end < 0 ? text : text.slice(0, end)).toUpperCase();
+    const parameters = end < 0 ? '' : text.slice(end).trimStart();
+    switch (ignored.includes(keyword) ? '' : keyword) {
       case 'PIPELINING':
         features.pipelining = true;
         break;
@@ -55,7 +57,7 @@ export function parseFeatures(lines: readonly string[], discard: readonly string
         features.starttls = true;
         break;
       case 'SIZE':
-        features.size = /^\d{1,15}$/.test(words[1] ?? '') ? Number(words[1]) : 0;
+        features.size = sizeOf(parameters);
         break;
       case '8BITMIME':
         features.eightBitMime = true;
@@ -73,11 +75,18 @@ export function parseFeatures(lines: readonly string[], discard: readonly string
         features.requiretls = true;
         break;
       case 'AUTH':
-        features.auth = words.slice(1).map((word) => word.toUpperCase());
+        features.auth = parameters === '' ? [] : parameters.toUpperCase().split(blanks);
         break;
       default:
         break;
     }
   }
   return features;
+}
+
+const blanks = /\s+/;
+
+/** The first word, where it is a number that can be. */
+function sizeOf(parameters: string): number {
+  return Number(/^\d{1,15}(?!\S)/.exec(parameters)?.[0] ?? 0);
 }

@@ -44,7 +44,7 @@ export class Wire {
     return this.#size;
   }
 
-  /** Writes what was collected, for {@link finish} to follow where it is the `last`; false: it, or something before it, is pending. */
+  /** Writes what was collected, for {@link end} or {@link finish} to follow where it is the `last`; false: it, or something before it, is pending. */
   flush(last = false): boolean {
     if (this.blocked) {
       return false;

@@ -490,6 +490,28 @@ describe('TLS-Required: no', () => {
   });
 });
 
+describe('the policy of all hosts', () => {
+  test('is known without a look once it was found, but for those that it is not for', async () => {
+    const { resolver } = policyWorld({ settings: { securityLevel: 'encrypt' } });
+    expect(resolver.commonPolicy(hostFacts())).toBe(null);
+    const policy = await resolver.resolvePolicy(hostFacts());
+    expect(resolver.commonPolicy(hostFacts({ host: 'other.example.org' }))).toBe(policy);
+    expect(resolver.commonPolicy(hostFacts({ port: 465 }))).toBe(null);
+    expect(resolver.commonPolicy(hostFacts({ tlsRequiredNo: true }))).toBe(null);
+  });
+
+  test.each([
+    ['a table', { policyMaps: [named(toTable({ 'other.example': 'may' }))] }],
+    ['names', { settings: { securityLevel: 'secure' as const } }],
+    ['a server name', { settings: { servername: 'hostname' } }],
+    ['MTA-STS', { sts: () => Promise.resolve(null) }],
+  ])('is none with %s', async (_, props) => {
+    const { resolver } = policyWorld(props);
+    await resolver.resolvePolicy(hostFacts());
+    expect(resolver.commonPolicy(hostFacts())).toBe(null);
+  });
+});
+
 describe('the cache', () => {
   const counting = (value: () => string) => {
     const state = { lookups: 0 };

@@ -36,10 +36,19 @@ test.each([
   ['SIZE 0', 0],
   ['SIZE lots', 0],
   ['SIZE 12', 12],
+  ['SIZE 12x', 0],
+  ['SIZE 1234567890123456', 0],
+  [' size\t 12 34 ', 12],
 ])('%s is a limit of %i', (line, size) => {
   expect(parseFeatures(['mx', line]).size).toBe(size);
 });
 
 test('the first line is a name, not a keyword', () => {
   expect(parseFeatures(['STARTTLS'])).toEqual(noFeatures('STARTTLS'));
+});
+
+test('mechanisms and keywords may be apart by any blanks; what is discarded is not heeded, in any case', () => {
+  const lines = ['mx', 'AUTH  plain\tLOGIN ', 'DSN'];
+  expect(parseFeatures(lines, ['dsn'])).toMatchObject({ auth: ['PLAIN', 'LOGIN'], dsn: false });
+  expect(parseFeatures(['mx', 'AUTH']).auth).toEqual([]);
 });
