@@ -49,16 +49,13 @@ export async function helloFilter(
       if (size !== null) {
         filter.hellos.push(size);
       }
-      const tooLarge = size !== null && size > limit;
-      if (tooLarge) {
+      if (size !== null && size > limit) {
         client.pause();
         backend.unpipe(client);
-      }
-      if (tooLarge && answered === 0) {
-        react(client, reaction);
-        return;
-      }
-      if (tooLarge) {
+        if (answered === 0) {
+          react(client, reaction);
+          return;
+        }
         backend.once('data', (answer: Buffer) => {
           client.write(answer.subarray(0, answered), () => react(client, reaction));
         });
