@@ -20,6 +20,7 @@ export interface TlsErrorProps {
   /** OpenSSL's error queue, one entry per line. */
   readonly library?: string | null;
   readonly errno?: number;
+  readonly peerSpoke?: boolean;
   readonly cause?: unknown;
 }
 
@@ -34,6 +35,11 @@ export class TlsError extends Error {
   readonly reason: string | null;
   readonly library: string | null;
   readonly errno: number;
+  /**
+   * Of a TLS handshake that failed: the peer had answered our last ClientHello, or had sent its own where we are the server. False: not a
+   * word of it, and for all other errors.
+   */
+  readonly peerSpoke: boolean;
   readonly [brand] = true;
 
   constructor(props: TlsErrorProps) {
@@ -48,6 +54,7 @@ export class TlsError extends Error {
     this.reason = props.reason ?? null;
     this.library = props.library ?? null;
     this.errno = props.errno ?? 0;
+    this.peerSpoke = props.peerSpoke ?? false;
   }
 
   /** `instanceof` holds across duplicate installs of the package. */
@@ -63,6 +70,7 @@ export class TlsError extends Error {
       reason: info.reason,
       library: info.library,
       errno: info.errno,
+      peerSpoke: info.peerSpoke,
     });
   }
 }

@@ -16,6 +16,8 @@ export interface NativeErrorInfo {
   /** OpenSSL's error queue, one entry per line, in Postfix's form `error:0A000102:SSL routines::…:file:line:`. */
   readonly library: string | null;
   readonly errno: number;
+  /** Of a handshake: the peer had answered our last hello (client), or sent one (server). */
+  readonly peerSpoke: boolean;
 }
 
 /** The calls native code makes. None of them may be replaced later. An exception thrown inside becomes an uncaught exception and nothing else. */

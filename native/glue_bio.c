@@ -140,6 +140,9 @@ static int bio_read(BIO *bio, char *buf, int len)
     if (n < 0 && glue_bio_would_block(errno)) {
         BIO_set_retry_read(bio);
     }
+    if (n > 0) {
+        conn->heard += (size_t)n;
+    }
     if (n == 0) {
         BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
     }
@@ -153,6 +156,9 @@ static int bio_write(BIO *bio, const char *buf, int len)
     long n = glue_bio_send(conn, buf, (size_t)len);
     if (n < 0 && glue_bio_would_block(errno)) {
         BIO_set_retry_write(bio);
+    }
+    if (n > 0) {
+        conn->heard = 0;
     }
     return (int)n;
 }

@@ -383,7 +383,11 @@ glue_status glue_conn_handshake(glue_conn *conn, glue_error *err)
     errno = 0;
     int ret = SSL_do_handshake(conn->ssl);
     if (ret != 1) {
-        return translate(conn, ret, errno, err);
+        glue_status status = translate(conn, ret, errno, err);
+        if (status == GLUE_ERROR && err != NULL) {
+            err->peer_spoke = glue_conn_peer_spoke(conn);
+        }
+        return status;
     }
     conn->mode = GLUE_MODE_TLS;
     drop_key_shares(conn->ssl);
@@ -391,4 +395,25 @@ glue_status glue_conn_handshake(glue_conn *conn, glue_error *err)
     glue_hello_forget(conn);
     glue_bio_drop_ahead(conn, false);
     return GLUE_OK;
+}
+
+/*
+ * A HelloRetryRequest answers the first ClientHello and not the second, and the dummy
+ * change_cipher_spec behind it (RFC 8446 D.4) may come when that has left. It has 6 bytes; any
+ * other record that says something has more.
+ */
+#define DUMMY_RECORD_SIZE 6u
+
+bool glue_conn_peer_spoke(const glue_conn *conn)
+{
+    if (conn->ssl == NULL) {
+        return false;
+    }
+    switch (SSL_get_state(conn->ssl)) {
+    case TLS_ST_BEFORE:
+    case TLS_ST_CW_CLNT_HELLO:
+        return conn->heard > DUMMY_RECORD_SIZE;
+    default:
+        return true;
+    }
 }

@@ -359,6 +359,7 @@ struct glue_conn {
     unsigned char *ahead;     /* owned; glue_bio.c: what was read during the handshake */
     size_t ahead_pos;
     size_t ahead_len;
+    size_t heard; /* bytes of TLS read since we last wrote some; glue_bio.c */
     size_t fault_max_io;
     unsigned fault_nth;
     unsigned fault_count;

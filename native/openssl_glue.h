@@ -58,6 +58,7 @@ typedef struct glue_error {
     glue_error_class cls;
     glue_error_code code;
     int sys_errno;     /* 0 when the system was not the cause */
+    bool peer_spoke;   /* of a handshake: see glue_conn_peer_spoke() */
     char reason[160];  /* OpenSSL's own reason or the alert's description, or "" */
     char message[640]; /* one sentence for people, never empty after a failure */
     char library[640]; /* OpenSSL's error queue as Postfix logs it, one entry a line, or "" */
@@ -371,6 +372,12 @@ glue_status glue_conn_start_tls(glue_conn *conn, glue_context *context, const gl
 
 /* One step of the handshake: OK once done, WANT_READ, WANT_WRITE, WANT_APP or ERROR. */
 glue_status glue_conn_handshake(glue_conn *conn, glue_error *err);
+
+/*
+ * Of a handshake that goes on, or has failed: the peer has answered our last hello, be it with a
+ * part of an answer or an alert; a server's peer has sent one. False in plaintext.
+ */
+bool glue_conn_peer_spoke(const glue_conn *conn);
 
 /* The close-notify alone, for whoever closes at once; nothing in plaintext. What does not fit into
  * the socket is lost. */

@@ -2,7 +2,6 @@
  * What the log and TLSRPT are told of a session's TLS, in the order in which Postfix tells it.
  */
 import { channel } from 'node:diagnostics_channel';
-import { constants } from 'node:os';
 import type { TlsError } from '../errors.js';
 import { credentialLines } from '../log/credential.js';
 import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
@@ -137,13 +136,7 @@ export class SessionLog {
   }
 }
 
-/** Neither an alert nor anything else that a server says in a handshake. */
-export function isSilence(error: TlsError): boolean {
-  const { ECONNRESET, EPIPE } = constants.errno;
-  return (
-    error.class === 'closed' ||
-    error.class === 'timeout' ||
-    error.errno === ECONNRESET ||
-    error.errno === EPIPE
-  );
+/** The server has ended the handshake, or let it hang, before it said a word in it. */
+export function isSilence({ peerSpoke, class: kind }: TlsError): boolean {
+  return !peerSpoke && (kind === 'closed' || kind === 'timeout');
 }

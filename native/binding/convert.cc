@@ -117,6 +117,7 @@ Napi::Object error_to_object(Napi::Env env, const glue_error &error)
     object.Set("reason", text_or_null(env, error.reason));
     object.Set("library", text_or_null(env, error.library));
     object.Set("errno", error.sys_errno);
+    object.Set("peerSpoke", error.peer_spoke);
     return object;
 }
 

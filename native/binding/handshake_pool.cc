@@ -198,6 +198,7 @@ void Handshake::fail_with(glue_error_code code)
 {
     error = std::make_unique<glue_error>();
     glue_error_set(error.get(), code, nullptr);
+    error->peer_spoke = glue_conn_peer_spoke(conn);
     fail();
 }
 

@@ -235,6 +235,30 @@ void a_silent_peer_times_out()
     pool.leave(&home.mailbox);
 }
 
+/* A client's: it tells whether the server has begun to answer. */
+void a_time_out_tells_whether_the_peer_spoke()
+{
+    Contexts contexts;
+    HandshakePool pool;
+    NEED(pool.open(1));
+    for (bool spoke : {false, true}) {
+        Home home;
+        Ends ends;
+        auto start = start_of(contexts.client, false);
+        start->timeout_ms = 50;
+        const char begun[] = {0x16, 0x03, 0x03, 0x00, 0x7a, 0x02, 0x00, 0x00};
+        size_t count = spoke ? sizeof(begun) : 0;
+        EXPECT_INT(send(ends.fds[1], begun, count, MSG_NOSIGNAL), count);
+        pool.submit(new Handshake(conn_of(ends.fds[0]), start, &home.mailbox, &home));
+        NEED(home.wait(1));
+        NEED(home.done[0]->error != nullptr);
+        EXPECT_ERROR(home.done[0]->error.get(), GLUE_E_HANDSHAKE_TIMEOUT);
+        EXPECT_INT(home.done[0]->error->peer_spoke, spoke);
+        close(ends.fds[1]);
+        pool.leave(&home.mailbox);
+    }
+}
+
 /* One byte now and then keeps the limit for one wait away, not the deadline. */
 void the_deadline_holds_against_a_trickle()
 {
@@ -391,6 +415,7 @@ const test_case cases[] = {
     {"environments share the pool", environments_share_the_pool},
     {"leaving in the middle drops everything", leaving_in_the_middle_drops_everything},
     {"a silent peer times out", a_silent_peer_times_out},
+    {"a time-out tells whether the peer spoke", a_time_out_tells_whether_the_peer_spoke},
     {"the deadline holds against a trickle", the_deadline_holds_against_a_trickle},
     {"cancelling comes back as CANCELLED", cancelling_comes_back_as_cancelled},
     {"a question is asked and answered", a_question_is_asked_and_answered},

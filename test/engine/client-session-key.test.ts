@@ -6,10 +6,12 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createHash, X509Certificate } from 'node:crypto';
 import { type AddressInfo, connect, createServer } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { addon } from '../../lib/addon.js';
 import { Smtp, type SmtpOptions } from '../../lib/client.js';
 import type { SmtpTlsOptions } from '../../lib/config/options.js';
 import type { DnsLookup, DnsResult, TlsaRecord } from '../../lib/dns/answer.js';
+import type { ClientSessionKeyProps } from '../../lib/session-cache/client-key.js';
 import { MemorySessionStore } from '../../lib/session-cache/store.js';
 import {
   authority,
@@ -20,6 +22,19 @@ import {
 import { pkeyFingerprint } from '../helpers/fingerprints.js';
 import { Lines } from '../helpers/lines.js';
 import { startSmtpd, type TestServer } from '../helpers/servers.js';
+
+/** Two components are ours and the same in all of a process: what stands in their places. */
+let service = 'smtp';
+
+vi.mock(import('../../lib/session-cache/client-key.js'), async (original) => {
+  const { clientSessionKey } = await original();
+  return {
+    clientSessionKey: (props: ClientSessionKeyProps) => clientSessionKey({ ...props, service }),
+  };
+});
+
+const library = addon.libraryInfo();
+const libraryInfo = vi.spyOn(addon, 'libraryInfo');
 
 const chain = serverCertificate('mx', ['mx.example.com']);
 const root = authority();
@@ -65,6 +80,10 @@ interface Visit extends World {
   readonly nexthop?: string;
   readonly tls?: SmtpTlsOptions;
   readonly more?: Partial<SmtpOptions>;
+  /** Name of the service. */
+  readonly service?: string;
+  /** What OpenSSL says of its version. */
+  readonly runtimeNumber?: number;
 }
 
 interface Seen {
@@ -78,6 +97,11 @@ function visitor(server: TestServer) {
   const store = new MemorySessionStore({ timeout: 3600 });
   return async (visit: Visit): Promise<Seen> => {
     const lines = new Lines();
+    service = visit.service ?? 'smtp';
+    libraryInfo.mockReturnValue({
+      ...library,
+      runtimeNumber: visit.runtimeNumber ?? library.runtimeNumber,
+    });
     const smtp = new Smtp({
       logger: lines,
       resolver: dns(visit),
@@ -129,6 +153,8 @@ const pinned = (...fingerprintCertMatch: string[]): Visit => ({
 type Case = readonly [component: string, base: Visit, other: Visit];
 
 const cases: readonly Case[] = [
+  ['the service', {}, { service: 'relay' }],
+  ['the version of OpenSSL', {}, { runtimeNumber: library.runtimeNumber + 1 }],
   ['the next hop', {}, { nexthop: 'EXAMPLE.com' }],
   ['the host', {}, { mx: 'mx2.example.com' }],
   ['the level: encrypt', {}, { tls: { securityLevel: 'encrypt' } }],

@@ -68,6 +68,25 @@ test.each<[Reaction, SmtpOptions]>([
   expect(recipients).toMatchObject([{ status: 'sent', tlsFeature: 'may' }]);
 });
 
+describe('a server that has begun to answer did not choke on the ClientHello', () => {
+  /** A part of the first record; the ServerHello and a part of what follows. */
+  const answers = [10, 400] as const;
+  const reactions = ['close', 'reset', 'hang'] as const;
+
+  test.each(
+    answers.flatMap((answered) => reactions.map((reaction) => [answered, reaction] as const)),
+  )('%i bytes, then a %s', async (answered, reaction) => {
+    const { port } = await startSmtpd(classical);
+    const filter = await helloFilter(port, limit, reaction, answered);
+    const smtp = client({ starttlsTimeout: 1000 });
+    const { recipients } = await smtp.deliver({ ...mail, nexthop: filter.nexthop });
+    expect(recipients).toMatchObject([
+      { status: 'deferred', dsn: '4.7.5', reply: 'Cannot start TLS: handshake failure' },
+    ]);
+    expect(filter.hellos.map((size) => size > limit)).toEqual([true]);
+  });
+});
+
 test('without the files that a smaller one is made with the usual one is kept', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'mxtls-hello-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));

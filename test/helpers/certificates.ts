@@ -64,14 +64,13 @@ export function deepCertificate(intermediates: number): Certificate {
     return issuedCertificate();
   }
   const issuer = intermediate(intermediates);
-  const leaf = makeCertificate(`deep-${intermediates}`, 'ecdsa', '/CN=deep.example.com', [
+  const issuers = Array.from({ length: intermediates }, (_, i) => intermediate(intermediates - i));
+  const extra = [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:FALSE'],
-  ]);
-  const issuers = Array.from({ length: intermediates }, (_, i) => intermediate(intermediates - i));
-  const files = [leaf.keyFile, leaf.certFile, ...issuers.map(({ certFile }) => certFile)];
-  writeFileSync(leaf.chainFile, files.map((file) => readFileSync(file, 'utf8')).join(''));
-  return leaf;
+  ];
+  const subject = '/CN=deep.example.com';
+  return makeCertificate(`deep-${intermediates}`, 'ecdsa', subject, extra, issuers);
 }
 
 function intermediate(depth: number): Certificate {
@@ -91,13 +90,11 @@ export function serverCertificate(
   const issuer = intermediate(1);
   const san =
     dns.length === 0 ? [] : ['-addext', `subjectAltName=${dns.map((n) => `DNS:${n}`).join(',')}`];
-  const leaf = makeCertificate(`server-${name}`, 'ecdsa', '/CN=mail.example.com', [
+  const all = [
     ...['-CA', issuer.certFile, '-CAkey', issuer.keyFile],
     ...['-addext', 'basicConstraints=critical,CA:FALSE', ...san, ...extra],
-  ]);
-  const files = [leaf.keyFile, leaf.certFile, issuer.certFile];
-  writeFileSync(leaf.chainFile, files.map((file) => readFileSync(file, 'utf8')).join(''));
-  return leaf;
+  ];
+  return makeCertificate(`server-${name}`, 'ecdsa', '/CN=mail.example.com', all, [issuer]);
 }
 
 /** The one between {@link authority} and {@link serverCertificate}. */
@@ -155,18 +152,25 @@ export function hostCertificate(
   ]);
 }
 
-/** Makes one, or finds it: `name` stands for everything that tells it from others. `extra` are arguments of `openssl req`. */
+/**
+ * Makes one, or finds it: `name` stands for everything that tells it from others. Its files are complete when they appear and never
+ * written again, since the servers of other test files load them at any time.
+ *
+ * @param extra arguments of `openssl req`
+ * @param issuers what the chain file has behind the certificate
+ */
 export function makeCertificate(
   name: string,
   algorithm: KeyAlgorithm,
   subject: string,
   extra: readonly string[],
+  issuers: readonly Certificate[] = [],
 ): Certificate {
   const folder = join(cache, name);
   if (!existsSync(folder)) {
     mkdirSync(cache, { recursive: true });
     const draft = mkdtempSync(join(cache, 'draft-'));
-    generate(draft, algorithm, subject, extra);
+    generate(draft, algorithm, subject, extra, issuers);
     publish(draft, folder);
   }
   return files(folder);
@@ -185,6 +189,7 @@ function generate(
   algorithm: KeyAlgorithm,
   subject: string,
   extra: readonly string[],
+  issuers: readonly Certificate[] = [],
 ): void {
   const { keyFile, certFile, chainFile } = files(folder);
   openssl(
@@ -192,7 +197,8 @@ function generate(
     ...['-newkey', ...algorithms[algorithm], '-keyout', keyFile, '-out', certFile],
     ...extra,
   );
-  writeFileSync(chainFile, readFileSync(keyFile, 'utf8') + readFileSync(certFile, 'utf8'));
+  const chain = [keyFile, certFile, ...issuers.map((issuer) => issuer.certFile)];
+  writeFileSync(chainFile, chain.map((file) => readFileSync(file, 'utf8')).join(''));
 }
 
 /** Several test processes may make the same one: the first wins. */

@@ -18,11 +18,16 @@ export interface HelloFilter {
 /** `close`, `reset`: ends the connection; `hang`: passes nothing on any more. */
 export type Reaction = 'close' | 'reset' | 'hang';
 
-/** @param port of the server behind it @param limit bytes of a ClientHello that are too many */
+/**
+ * @param port of the server behind it
+ * @param limit bytes of a ClientHello that are too many
+ * @param answered so many bytes of the server's answer come through before the reaction
+ */
 export async function helloFilter(
   port: number,
   limit: number,
   reaction: Reaction = 'close',
+  answered = 0,
 ): Promise<HelloFilter> {
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
@@ -45,8 +50,16 @@ export async function helloFilter(
         filter.hellos.push(size);
       }
       if (size !== null && size > limit) {
-        react(client, backend, reaction);
-        return;
+        client.pause();
+        backend.unpipe(client);
+        if (answered === 0) {
+          react(client, reaction);
+          return;
+        }
+        backend.once('data', (answer: Buffer) => {
+          client.write(answer.subarray(0, answered), () => react(client, reaction));
+        });
+        backend.resume();
       }
       backend.write(held);
       held = Buffer.alloc(0);
@@ -69,9 +82,7 @@ export async function helloFilter(
   return filter;
 }
 
-function react(client: Socket, backend: Socket, reaction: Reaction): void {
-  backend.unpipe(client);
-  client.pause();
+function react(client: Socket, reaction: Reaction): void {
   if (reaction === 'reset') {
     client.resetAndDestroy();
   } else if (reaction === 'close') {

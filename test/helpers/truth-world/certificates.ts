@@ -1,6 +1,6 @@
 /** The certificates of the recorded cases, made anew: same kinds of keys, issuers and names. */
 import { createHash } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { type Certificate, type KeyAlgorithm, makeCertificate } from '../certificates.js';
 import { openssl } from '../openssl.js';
 import type { Truth, TruthCertificate } from './cases.js';
@@ -86,7 +86,8 @@ function leaf(
 ): Certificate {
   const san = `subjectAltName=${names.map((host) => `DNS:${host}`).join(',')}`;
   const hash = createHash('sha256').update(san).digest('hex').slice(0, 12);
-  const certificate = makeCertificate(
+  const issuers = send.map((issuer) => (issuer.endsWith('-root') ? root(ca) : intermediate(ca)));
+  return makeCertificate(
     `truth-${name}-${hash}`,
     algorithms[alg],
     `/O=Interop Lab/CN=${name}`,
@@ -96,16 +97,8 @@ function leaf(
       ...['-addext', san],
       ...(expired ? yearLongGone : []),
     ],
+    issuers,
   );
-  const issuers = send.map((issuer) =>
-    issuer.endsWith('-root') ? root(ca).certFile : intermediate(ca).certFile,
-  );
-  const files = [certificate.keyFile, certificate.certFile, ...issuers];
-  const chain = files.map((file) => readFileSync(file, 'utf8')).join('');
-  if (readFileSync(certificate.chainFile, 'utf8') !== chain) {
-    writeFileSync(certificate.chainFile, chain);
-  }
-  return certificate;
 }
 
 function issuedBy({ certFile, keyFile }: Certificate): readonly string[] {
