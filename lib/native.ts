@@ -248,8 +248,8 @@ export interface NativeTicketRing {
   /** These bytes are a key sealed by the ring's wrapping key. */
   opens(sealed: Uint8Array): boolean;
   /**
-   * Puts these in the place of the keys in use, unless somebody has changed them since: then false. Without an active one
-   * no tickets are made. A key that is no longer in use is wiped when the last handshake with it ends.
+   * Puts these in the place of the keys in use, unless somebody has changed them since: then false. The active one makes
+   * tickets, or the next one where its time has come; without either none are made. A key that is no longer in use is wiped when the last handshake with it ends.
    *
    * @throws TlsError `TICKET_KEY`: one cannot be opened
    */
@@ -257,6 +257,7 @@ export interface NativeTicketRing {
     next: Uint8Array | null,
     active: Uint8Array | null,
     previous: Uint8Array | null,
+    former: Uint8Array | null,
     generation: number,
   ): boolean;
   /** The keys in use, and what {@link install} wants of them. */

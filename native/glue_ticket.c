@@ -77,11 +77,31 @@ static bool too_big(SSL *ssl)
     return state <= 0 || (int)GLUE_KEY_NAME_LEN + IV_LEN + padded + (int)MAC_KEY_LEN > TICKET_MAX;
 }
 
+static uint64_t now_milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/*
+ * The active key, or already the next one where its time has come: who exchanges them goes by a
+ * timer, which is late on a busy machine, and a ticket of a key that is over lives for less than it
+ * should. NULL: there is none.
+ */
+static const glue_ticket_key *issuing_key(const glue_ticket_set *set)
+{
+    const glue_ticket_key *next = set->keys[GLUE_TICKET_NEXT];
+    uint64_t now = now_milliseconds();
+    bool due = next != NULL && next->active_from <= now && now < next->expires;
+    return due ? next : set->keys[GLUE_TICKET_ACTIVE];
+}
+
 /* 1: made; 0: no ticket. */
 static int make_ticket(struct glue_conn *conn, unsigned char *name, unsigned char *iv,
                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac)
 {
-    const glue_ticket_key *key = pinned_set(conn)->keys[GLUE_TICKET_ACTIVE];
+    const glue_ticket_key *key = issuing_key(pinned_set(conn));
     if (key == NULL || too_big(conn->ssl) || RAND_bytes(iv, IV_LEN) != 1 || !start_mac(mac, key) ||
         EVP_EncryptInit_ex2(cipher, conn->context->ticket_cipher, key->secret, iv, NULL) != 1) {
         return 0;
@@ -102,7 +122,7 @@ static int take_ticket(struct glue_conn *conn, const unsigned char *name, const 
         return 0;
     }
     note(conn, GLUE_NOTICE_TICKET_TAKEN, key);
-    return role == GLUE_TICKET_PREVIOUS ? 2 : 1;
+    return role == GLUE_TICKET_PREVIOUS || role == GLUE_TICKET_FORMER ? 2 : 1;
 }
 
 static int key_callback(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,

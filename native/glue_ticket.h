@@ -1,9 +1,9 @@
 /*
  * glue_ticket.h - the part of openssl_glue.h that is about ticket keys; included by it alone.
  *
- * A ring holds the keys of session tickets that are in use: next, active, previous. There is one
- * per process and name; all contexts and threads that use the name share it. Handshakes read it
- * without a lock. What goes in and out is sealed: the keys themselves never leave native code.
+ * A ring holds the keys of session tickets that are in use: next, active, previous, former. There
+ * is one per process and name; all contexts and threads that use the name share it. Handshakes read
+ * it without a lock. What goes in and out is sealed: the keys themselves never leave native code.
  */
 #ifndef MXTLS_GLUE_TICKET_H
 #define MXTLS_GLUE_TICKET_H
@@ -54,7 +54,10 @@ typedef struct glue_ticket_keys {
     const unsigned char *next;
     const unsigned char *active; /* makes tickets; NULL: none are made */
     const unsigned char *previous;
+    const unsigned char *former;
 } glue_ticket_keys;
+
+#define GLUE_TICKET_KEYS 4u
 
 /*
  * These take the place of the keys in use, all or none. *installed is false, and nothing has
@@ -65,8 +68,8 @@ glue_status glue_ticket_ring_install(glue_ticket_ring *ring, const glue_ticket_k
 
 /* Copies of the keys in use, in this order; returns the generation, which each change counts on. */
 typedef struct glue_ticket_copies {
-    bool present[3]; /* next, active, previous */
-    unsigned char sealed[3][GLUE_SEALED_KEY_LEN];
+    bool present[GLUE_TICKET_KEYS]; /* next, active, previous, former */
+    unsigned char sealed[GLUE_TICKET_KEYS][GLUE_SEALED_KEY_LEN];
 } glue_ticket_copies;
 
 uint64_t glue_ticket_ring_copy(glue_ticket_ring *ring, glue_ticket_copies *copies);

@@ -1,10 +1,10 @@
 /*
  * glue_ticket_ring.c - the ticket keys in use, one ring per process and name, read without a lock.
  *
- * What handshakes see is a set: next, active and previous, never changed once it is published. The
- * ring points to the current one; an install publishes another. A handshake pins one set and keeps
- * it until it is done. The last to let go of a set, be it the ring or a handshake, lets go of its
- * keys, and the last to let go of a key wipes it.
+ * What handshakes see is a set: next, active, previous and former, never changed once it is
+ * published. The ring points to the current one; an install publishes another. A handshake pins one
+ * set and keeps it until it is done. The last to let go of a set, be it the ring or a handshake,
+ * lets go of its keys, and the last to let go of a key wipes it.
  *
  * How a set is pinned although it may be replaced between the load of the pointer and the count:
  * the memory of sets belongs to the ring and stays a set's until the ring itself goes, so that a
@@ -417,7 +417,7 @@ static glue_status fill(glue_ticket_ring *ring, const glue_ticket_keys *keys, gl
                         glue_error *err)
 {
     const unsigned char *const sealed[GLUE_TICKET_ROLES] = {keys->next, keys->active,
-                                                            keys->previous};
+                                                            keys->previous, keys->former};
     for (size_t i = 0; i < GLUE_TICKET_ROLES; i++) {
         set->keys[i] = sealed[i] == NULL ? NULL : get_key(ring, sealed[i], err);
         if (sealed[i] != NULL && set->keys[i] == NULL) {

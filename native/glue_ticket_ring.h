@@ -9,10 +9,11 @@
 typedef enum glue_ticket_role {
     GLUE_TICKET_NEXT,
     GLUE_TICKET_ACTIVE,
-    GLUE_TICKET_PREVIOUS
+    GLUE_TICKET_PREVIOUS,
+    GLUE_TICKET_FORMER /* one more that is not retired: two have made keys at the same time */
 } glue_ticket_role;
 
-#define GLUE_TICKET_ROLES 3u
+#define GLUE_TICKET_ROLES GLUE_TICKET_KEYS
 
 /* The keys in use at one time; immutable while pinned. */
 struct glue_ticket_set {

@@ -25,6 +25,8 @@ export interface TlsmgrClientProps {
   readonly backoff?: readonly [first: number, most: number];
   /** Gets the ticket keys, whenever they change. */
   readonly onTicketKeys?: (keys: readonly Buffer[]) => void;
+  /** What is known of them, for a service that was started anew. */
+  readonly knownTicketKeys?: () => readonly Uint8Array[];
 }
 
 interface Waiting {
@@ -180,7 +182,7 @@ export class TlsmgrClient {
     if (this.#props.onTicketKeys !== undefined) {
       this.#number = (this.#number % 0xffffffff) + 1;
       this.#waiting.set(this.#number, { done: () => undefined, failed: () => undefined });
-      socket.write(encode(this.#number, requests.subscribe));
+      socket.write(encode(this.#number, requests.subscribe, this.#props.knownTicketKeys?.()));
     }
   }
 

@@ -1,7 +1,12 @@
-/** The ticket keys of a service: makes each when it is due, and tells who has subscribed. */
+/**
+ * The ticket keys of a service: makes each when it is due, and tells who has subscribed.
+ *
+ * Nothing is kept on disk. A service that was started anew has its keys from those who subscribe, and who know them from the former one:
+ * only when somebody comes that knows none, it makes some.
+ */
 import type { Logger } from '../log/logger.js';
 import { TicketKeyMint } from './mint.js';
-import { type SealedKey, sealedKeyInfo } from './sealed-key.js';
+import { type SealedKey, sameKeys, sealedKeyInfo } from './sealed-key.js';
 import { type TicketClock, ticketClock } from './ticket-keys.js';
 import type { WrappingKey } from './tlsmgr.js';
 
@@ -28,7 +33,6 @@ export class KeyKeeper {
     this.#mint = mint;
     this.#clock = clock ?? ticketClock;
     this.#logger = logger;
-    this.#turn();
   }
 
   /** @throws TlsError (rejects) `WRAPPING_KEY` */
@@ -49,6 +53,7 @@ export class KeyKeeper {
 
   /** The one that makes tickets now. */
   active(): SealedKey | null {
+    this.#turn();
     const now = this.#clock.now();
     const begun = this.#keys.filter((sealed) => {
       const info = sealedKeyInfo(sealed);
@@ -57,8 +62,12 @@ export class KeyKeeper {
     return begun.at(-1) ?? null;
   }
 
-  /** Calls at once, and at each change, until the result is called. */
-  subscribe(onChange: (keys: readonly SealedKey[]) => void): () => void {
+  /** Calls at once, and at each change, until the result is called. @param known what the subscriber has; others are told */
+  subscribe(
+    known: readonly SealedKey[],
+    onChange: (keys: readonly SealedKey[]) => void,
+  ): () => void {
+    this.#turn(known);
     this.#subscribers.add(onChange);
     onChange(this.#keys);
     return () => this.#subscribers.delete(onChange);
@@ -70,23 +79,25 @@ export class KeyKeeper {
     this.#mint.close();
   }
 
-  #turn(): void {
+  #turn(offered: readonly SealedKey[] = []): void {
+    this.#cancel();
     const now = this.#clock.now();
     let wait = longestWait;
     try {
-      const { keys, changed, again } = this.#mint.keys(this.#keys, now);
-      this.#keys = keys;
+      const { keys, again } = this.#mint.keys([...this.#keys, ...offered], now);
       wait = Math.min(longestWait, Math.max(again - now, 1));
-      if (changed) {
-        this.#tell();
-      }
+      this.#learn(keys);
     } catch (error) {
       this.#logger.warn(`tlsmgr: no new ticket key: ${String(error)}`);
     }
     this.#cancel = this.#clock.after(wait, () => this.#turn());
   }
 
-  #tell(): void {
+  #learn(keys: readonly SealedKey[]): void {
+    if (sameKeys(keys, this.#keys)) {
+      return;
+    }
+    this.#keys = keys;
     for (const onChange of this.#subscribers) {
       onChange(this.#keys);
     }

@@ -52,9 +52,7 @@ export class TicketKeyMint {
    * ones where one is due. Other bytes are dropped.
    */
   keys(stored: readonly SealedKey[], now: number): MintedKeys {
-    const genuine = stored.filter(
-      (sealed) => sealed instanceof Uint8Array && this.#ring.opens(sealed),
-    );
+    const genuine = this.genuine(stored);
     const known = keysAlive(genuine, now);
     const made = keysToMake(known, now, this.#period).map(({ activeFrom, expires }) =>
       this.#ring.mint(activeFrom, expires),
@@ -65,6 +63,11 @@ export class TicketKeyMint {
       changed: made.length > 0 || all.length !== stored.length,
       again: nextChange(all, now),
     };
+  }
+
+  /** Those that are sealed by our wrapping key. */
+  genuine(stored: readonly SealedKey[]): readonly SealedKey[] {
+    return stored.filter((sealed) => sealed instanceof Uint8Array && this.#ring.opens(sealed));
   }
 
   /** Forgets the wrapping key. Idempotent. */

@@ -15,7 +15,10 @@ export const protocolVersion = '1';
 /** Largest frame, its length not counted: a session of 16 KiB with a long id, or many keys. */
 export const longestFrame = 64 * 1024;
 
-/** Requests, as Postfix's tlsmgr(8) has them, and what sends each change of ticket keys. */
+/**
+ * Requests, as Postfix's tlsmgr(8) has them, and what sends each change of ticket keys: its fields are the keys that the
+ * client knows, for a service that was started anew and knows none.
+ */
 export const requests = {
   seed: 1,
   policy: 2,

@@ -1,19 +1,21 @@
 /**
  * Ticket keys of many hosts in a Valkey or Redis: one host mints, all hear of it.
  *
- * Who has the lease mints: a key of the store that ends by itself, and is written only by who holds it. A new key is told
- * by a message, and found by looking, which everybody does several times in a period: a message may be lost. Everybody
- * keeps what was known: a store that lost its last writes in a failover gets them back from whoever mints next.
+ * Who has the lease mints: a key of the store that ends by itself. A new key is told by a message, and found by looking,
+ * which everybody does several times in a period: a message may be lost. Everybody keeps what was known, and gives it back to
+ * a store that has lost it. What is written takes the place of what was read, or else is looked at again: nobody's keys are lost, whoever
+ * writes, and all come to the same ones.
  *
- * Times are the minter's clock; each host goes by its own. A key is known half a period before its first use, so that clocks may
- * be apart by as much.
+ * Times are those of the store's clock, which each host asks for at each look: hosts whose own clocks differ exchange their
+ * keys at the same moment.
  */
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import type { RedisLink } from '../session-cache/redis-link.js';
 import { TicketKeyMint } from './mint.js';
 import { keysAlive } from './rotation.js';
-import { type SealedKey, sealedKeyInfo, sealedKeyLength } from './sealed-key.js';
+import { type SealedKey, sameKeys, sealedKeyInfo, sealedKeyLength } from './sealed-key.js';
+import { StoreClock } from './store-clock.js';
 import { type TicketClock, ticketClock } from './ticket-keys.js';
 import type { WrappingKey } from './tlsmgr.js';
 
@@ -27,11 +29,11 @@ export interface RedisKeysProps {
   readonly clock?: TicketClock;
 }
 
-/** Writes the keys if the lease is ours, and tells everybody. */
+/** Writes the keys if they are still those that were read, and tells everybody. */
 const writeKeys = `
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('set', KEYS[2], ARGV[2], 'PX', ARGV[3])
-redis.call('publish', KEYS[2], '')
+if (redis.call('get', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[2], 'PX', ARGV[3])
+redis.call('publish', KEYS[1], '')
 return 1`;
 
 /** Takes the lease, or keeps it. */
@@ -41,17 +43,22 @@ if holder and holder ~= ARGV[1] then return 0 end
 redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
-/** There are three; a store that says otherwise is not believed for long. */
+/** There are four at most; a store that says otherwise is not believed for long. */
 const mostKeys = 16;
 
 /** Milliseconds between two looks, at most. */
 const longestWait = 10_000;
 
+/** Milliseconds by which a lease outlasts three looks, at most. */
+const longestDelay = 2000;
+
 export class RedisKeys {
   readonly #props: RedisKeysProps;
   readonly #clock: TicketClock;
+  readonly #time: StoreClock;
   readonly #token = randomBytes(16).toString('hex');
   readonly #wait: number;
+  readonly #lease: number;
   readonly #subscribers = new Set<(keys: readonly SealedKey[]) => void>();
   #mint: TicketKeyMint | null = null;
   #keys: readonly SealedKey[] = [];
@@ -64,7 +71,14 @@ export class RedisKeys {
   constructor(props: RedisKeysProps) {
     this.#props = props;
     this.#clock = props.clock ?? ticketClock;
+    this.#time = new StoreClock(this.#clock);
     this.#wait = Math.min(longestWait, Math.max(Math.floor(props.period / 16), 20));
+    this.#lease = 3 * this.#wait + Math.min(longestDelay, Math.floor(props.period / 4));
+  }
+
+  /** The store's time, as far as it is known. */
+  now(): number {
+    return this.#time.now();
   }
 
   subscribe(onChange: (keys: readonly SealedKey[]) => void): () => void {
@@ -136,41 +150,39 @@ export class RedisKeys {
   }
 
   async #refresh(redis: Redis): Promise<void> {
-    const stored = split(await redis.getBuffer(this.#name('keys')));
-    const now = this.#clock.now();
-    const alive = keysAlive([...stored, ...this.#keys], now);
-    const known = alive.map(({ sealed }) => sealed).slice(0, mostKeys);
-    const minted = await this.#mintIfOurs(redis, known, stored.length);
-    this.#learn(minted ?? known);
-  }
-
-  /** Null: somebody else mints. */
-  async #mintIfOurs(
-    redis: Redis,
-    known: readonly SealedKey[],
-    stored: number,
-  ): Promise<readonly SealedKey[] | null> {
-    const lease = this.#name('lease');
-    const held = await redis.eval(takeLease, 1, lease, this.#token, 3 * this.#wait + 2000);
-    if (held !== 1 || this.#closed) {
-      return null;
-    }
     this.#mint ??= await TicketKeyMint.open(this.#props);
-    const { keys, changed } = this.#mint.keys(known, this.#clock.now());
-    if (!changed && keys.length === stored) {
-      return keys;
+    const mint = this.#mint;
+    const held = await redis.eval(takeLease, 1, this.#name('lease'), this.#token, this.#lease);
+    const blob = await redis.getBuffer(this.#name('keys'));
+    const turned = await this.#time.ask(redis);
+    if (this.#closed) {
+      mint.close(); // once more, where it was opened meanwhile
+      return;
     }
-    const life = 4 * this.#props.period;
-    const blob = Buffer.concat(keys);
-    const names = [lease, this.#name('keys')];
-    const written = await redis.eval(writeKeys, 2, ...names, this.#token, blob, life);
-    return written === 1 ? keys : null;
+    const now = this.now();
+    const stored = split(blob);
+    const own = mint.genuine(this.#keys);
+    const { keys } = held === 1 ? mint.keys([...stored, ...own], now) : { keys: own };
+    const all = keysAlive([...keys, ...stored], now)
+      .slice(-mostKeys)
+      .map(({ sealed }) => sealed);
+    const complete = all.every((key) => stored.some((one) => sameKeys([key], [one])));
+    if (complete || (await this.#write(redis, blob, all))) {
+      this.#learn(all, turned);
+    } else {
+      this.#again = true; // somebody else has written
+    }
   }
 
-  #learn(keys: readonly SealedKey[]): void {
-    const same =
-      keys.length === this.#keys.length && keys.every((key, i) => equal(key, this.#keys[i]));
-    if (same || this.#closed) {
+  async #write(redis: Redis, read: Buffer | null, keys: readonly SealedKey[]): Promise<boolean> {
+    const life = 4 * this.#props.period;
+    const name = this.#name('keys');
+    return 1 === (await redis.eval(writeKeys, 1, name, read ?? '', Buffer.concat(keys), life));
+  }
+
+  /** @param turned their time is another one than before */
+  #learn(keys: readonly SealedKey[], turned: boolean): void {
+    if ((sameKeys(keys, this.#keys) && !turned) || this.#closed) {
       return;
     }
     this.#keys = keys;
@@ -191,8 +203,4 @@ function split(blob: Buffer | null): readonly SealedKey[] {
     keys.push(blob.subarray(at, at + sealedKeyLength));
   }
   return keys;
-}
-
-function equal(a: SealedKey, b: SealedKey | undefined): boolean {
-  return b !== undefined && Buffer.compare(a, b) === 0;
 }

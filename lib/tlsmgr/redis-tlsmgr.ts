@@ -63,6 +63,7 @@ export class RedisTlsmgr implements Tlsmgr {
       wrappingKey: { file },
       subscribe: (onChange) => this.#keys.subscribe(onChange),
       find: (name) => this.#keys.find(name),
+      now: () => this.#keys.now(),
     };
   }
 

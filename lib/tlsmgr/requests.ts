@@ -68,7 +68,7 @@ export class Requests {
       case requests.tktkey:
         return this.#ticketKey(fields);
       case requests.subscribe:
-        return fields.length === 0 && this.#props.keys !== null ? ok : none;
+        return this.#props.keys === null ? none : ok;
       default:
         return this.#refuse(`unknown request ${code}`);
     }

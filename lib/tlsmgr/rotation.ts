@@ -12,6 +12,8 @@ export interface Roles<K> {
   readonly next: K | null;
   readonly active: K | null;
   readonly previous: K | null;
+  /** One before that: two have made keys at the same time, without knowing of each other. */
+  readonly former: K | null;
 }
 
 type Times = Pick<SealedKeyInfo, 'name' | 'activeFrom' | 'expires' | 'retires'>;
@@ -21,14 +23,14 @@ export function roles<K extends Times>(keys: readonly K[], now: number): Roles<K
   const alive = keys.filter((key) => key.retires > now);
   const begun = alive.filter((key) => key.activeFrom <= now).sort(latestFirst);
   const active = begun.find((key) => key.expires > now) ?? null;
+  const [previous = null, former = null] = begun.filter((key) => key !== active);
   return {
     next:
       alive
         .filter((key) => key.activeFrom > now)
         .sort(latestFirst)
         .at(-1) ?? null,
-    active,
-    previous: begun.find((key) => key !== active) ?? null,
+    ...{ active, previous, former },
   };
 }
 

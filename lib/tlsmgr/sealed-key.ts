@@ -34,6 +34,13 @@ export interface SealedKeyInfo {
 
 const magic = 'mxt1';
 
+/** Byte by byte, in the same order. */
+export function sameKeys(a: readonly SealedKey[], b: readonly SealedKey[]): boolean {
+  return a.length === b.length && a.every((key, i) => Buffer.compare(key, b[i] ?? none) === 0);
+}
+
+const none: SealedKey = new Uint8Array(0);
+
 /** Null: not a sealed key, or one of a version to come. */
 export function sealedKeyInfo(sealed: unknown): SealedKeyInfo | null {
   if (!(sealed instanceof Uint8Array) || sealed.length !== sealedKeyLength) {

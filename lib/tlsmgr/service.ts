@@ -35,7 +35,12 @@ export interface TlsmgrServiceProps {
   /** Seals the ticket keys; null: none are made. */
   readonly wrappingKey: WrappingKey | null;
   readonly logger: Logger;
+  /** Milliseconds that a ticket key is used; default: half of `smtpd.timeout`. For tests. */
+  readonly period?: number;
 }
+
+/** Ticket keys that a client may know; there are four at most in use. */
+const mostKeys = 16;
 
 /** Requests of one client that are worked on; more have to wait. */
 const mostPending = 256;
@@ -66,7 +71,7 @@ export class TlsmgrService {
   static async start(props: TlsmgrServiceProps): Promise<TlsmgrService> {
     refuseSharedDatabase(props);
     await removeStale(props.path);
-    const period = cacheTimeout(props.smtpd.timeout) * 500;
+    const period = props.period ?? cacheTimeout(props.smtpd.timeout) * 500;
     const keys =
       props.wrappingKey === null || period === 0
         ? null
@@ -164,7 +169,7 @@ class Client {
       return false;
     }
     if (this.#requests.isSubscription(message)) {
-      this.#subscribe();
+      this.#subscribe(message.fields);
     }
     if (++this.#pending >= mostPending) {
       this.#socket.pause();
@@ -178,8 +183,8 @@ class Client {
     return true;
   }
 
-  #subscribe(): void {
-    const end = this.#keys?.subscribe((keys) => {
+  #subscribe(known: readonly Buffer[]): void {
+    const end = this.#keys?.subscribe(known.slice(0, mostKeys), (keys) => {
       this.#socket.write(encode(0, unasked.ticketKeys, keys));
     });
     if (end !== undefined) {

@@ -3,6 +3,7 @@ import { engineLogger, type Logger } from '../log/logger.js';
 import type { SessionStore } from '../session-cache/store.js';
 import { Refused, TlsmgrClient } from './client.js';
 import type { RequestName } from './protocol.js';
+import { keysAlive } from './rotation.js';
 import type { SealedKey } from './sealed-key.js';
 import type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr.js';
 
@@ -43,7 +44,7 @@ export class SocketTlsmgr implements Tlsmgr {
       logger: engineLogger(props.logger, 'tlsmgr'),
       ...(patience === undefined ? {} : { patience }),
       ...(backoff === undefined ? {} : { backoff }),
-      ...(wrappingKey === undefined ? {} : { onTicketKeys: (keys) => this.#supply(keys) }),
+      ...(wrappingKey === undefined ? {} : this.#exchange()),
     });
     this.#stores = { smtpd: this.#storeOf('smtpd'), smtp: this.#storeOf('smtp') };
     this.ticketKeys = wrappingKey === undefined ? null : this.#sourceWith(path, wrappingKey);
@@ -114,6 +115,13 @@ export class SocketTlsmgr implements Tlsmgr {
         const found = await this.#client.ask('tktkey', [name]).catch(() => null);
         return found?.[0] ?? null;
       },
+    };
+  }
+
+  #exchange() {
+    return {
+      onTicketKeys: (keys: readonly SealedKey[]) => this.#supply(keys),
+      knownTicketKeys: () => keysAlive(this.#keys ?? [], Date.now()).map(({ sealed }) => sealed),
     };
   }
 

@@ -110,7 +110,7 @@ export class TicketKeys {
   /** What is due now, and a look at the clock when something is next. */
   #turn(): void {
     this.#cancel();
-    const now = this.#clock.now();
+    const now = this.#source?.now?.() ?? this.#clock.now();
     let wait = longestWait;
     try {
       const keys = this.#install(now);
@@ -127,10 +127,10 @@ export class TicketKeys {
     for (;;) {
       const { generation, sealed } = this.ring.keys();
       const keys = this.#source === null ? this.#withOwn(sealed, now) : this.#withFound(now);
-      const { next, active, previous } = roles(keys, now);
-      const three = [next, active, previous].map((key) => key?.sealed ?? null);
-      const [a = null, b = null, c = null] = three;
-      if (this.ring.install(a, b, c, generation)) {
+      const { next, active, previous, former } = roles(keys, now);
+      const four = [next, active, previous, former].map((key) => key?.sealed ?? null);
+      const [a = null, b = null, c = null, d = null] = four;
+      if (this.ring.install(a, b, c, d, generation)) {
         return keys;
       }
     }

@@ -43,6 +43,11 @@ export interface TicketKeySource {
    * @param name 16 bytes
    */
   find(name: Uint8Array): Promise<SealedKey | null>;
+  /**
+   * The time that the keys go by, in milliseconds since 1970, where the clocks of those who share them may differ; default:
+   * that of this host. When it is set anew, `onChange` is called.
+   */
+  now?(): number;
 }
 
 /**

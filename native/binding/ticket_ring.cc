@@ -142,14 +142,15 @@ napi_value TicketRing::opens(Napi::Env env, const Napi::CallbackInfo &info)
 napi_value TicketRing::install(Napi::Env env, const Napi::CallbackInfo &info)
 {
     glue_ticket_keys keys;
-    int64_t generation = limit_argument(info[3], kMaxGeneration);
+    int64_t generation = limit_argument(info[4], kMaxGeneration);
     if (!require_open(env)) {
         return env.Undefined();
     }
     if (!read_sealed(info[0], &keys.next) || !read_sealed(info[1], &keys.active) ||
-        !read_sealed(info[2], &keys.previous) || generation < 0) {
+        !read_sealed(info[2], &keys.previous) || !read_sealed(info[3], &keys.former) ||
+        generation < 0) {
         Environment::of(env)->throw_usage(
-            "install(next, active, previous: sealed keys or null, generation)");
+            "install(next, active, previous, former: sealed keys or null, generation)");
         return env.Undefined();
     }
     bool installed;

@@ -100,17 +100,20 @@ static void keys_are_found_by_name_and_role(void)
     const unsigned char *next = testlib_ticket_key(ring);
     const unsigned char *active = testlib_ticket_key(ring);
     const unsigned char *previous = testlib_ticket_key(ring);
-    testlib_ring_use(ring, next, active, previous);
+    const unsigned char *former = testlib_ticket_key(ring);
+    testlib_ring_install(ring, &(glue_ticket_keys){next, active, previous, former});
     glue_ticket_set *set = glue_ticket_ring_pin(ring);
     glue_ticket_role role;
     EXPECT(find(set, next, &role) != NULL && role == GLUE_TICKET_NEXT);
     EXPECT(find(set, active, &role) != NULL && role == GLUE_TICKET_ACTIVE);
     EXPECT(find(set, previous, &role) != NULL && role == GLUE_TICKET_PREVIOUS);
+    EXPECT(find(set, former, &role) != NULL && role == GLUE_TICKET_FORMER);
     EXPECT(find(set, testlib_ticket_key(ring), &role) == NULL);
     glue_ticket_copies copies;
     glue_ticket_ring_copy(ring, &copies);
     EXPECT(copies.present[0] && memcmp(copies.sealed[0], next, GLUE_SEALED_KEY_LEN) == 0);
     EXPECT(copies.present[2] && memcmp(copies.sealed[2], previous, GLUE_SEALED_KEY_LEN) == 0);
+    EXPECT(copies.present[3] && memcmp(copies.sealed[3], former, GLUE_SEALED_KEY_LEN) == 0);
     glue_ticket_ring_unpin(set);
     glue_ticket_ring_close(ring);
 }
@@ -334,6 +337,14 @@ static void *read_on(void *arg)
     return NULL;
 }
 
+static void use_four(const arena *a, unsigned first)
+{
+    testlib_ring_install(a->ring, &(glue_ticket_keys){.next = a->keys[(first + 3) % 8],
+                                                      .active = a->keys[(first + 2) % 8],
+                                                      .previous = a->keys[(first + 1) % 8],
+                                                      .former = a->keys[first % 8]});
+}
+
 static void readers_and_a_writer_do_not_disturb_each_other(void)
 {
     arena a = {.ring = testlib_ring("threads", "secret")};
@@ -341,15 +352,14 @@ static void readers_and_a_writer_do_not_disturb_each_other(void)
     for (size_t i = 0; i < 8; i++) {
         a.keys[i] = testlib_ticket_key(a.ring);
     }
-    testlib_ring_use(a.ring, a.keys[2], a.keys[1], a.keys[0]);
+    use_four(&a, 0);
     for (size_t i = 0; i < READERS; i++) {
         NEED(pthread_create(&threads[i], NULL, read_on, &a) == 0);
     }
     unsigned rotations = 0;
     while (atomic_load(&a.pins) < 200000 || rotations < 20000) {
         rotations++;
-        testlib_ring_use(a.ring, a.keys[(rotations + 2) % 8], a.keys[(rotations + 1) % 8],
-                         a.keys[rotations % 8]);
+        use_four(&a, rotations);
     }
     atomic_store(&a.over, true);
     for (size_t i = 0; i < READERS; i++) {

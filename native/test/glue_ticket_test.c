@@ -99,6 +99,55 @@ static void previous_key(int version)
     close_world(&w);
 }
 
+/* Two have made keys without knowing of each other. */
+static void former_key(int version)
+{
+    glue_context_props props = server_props();
+    world w = open_world(&props, version);
+    const unsigned char *active = testlib_ticket_key(ring);
+    const unsigned char *previous = testlib_ticket_key(ring);
+    testlib_visit(w.server, w.client, NULL);
+    testlib_ring_install(
+        ring, &(glue_ticket_keys){.active = active, .previous = previous, .former = w.key});
+    SSL_SESSION *first = SSL_SESSION_dup(testlib_session());
+    EXPECT(testlib_visit(w.server, w.client, first).resumed);
+    EXPECT_INT(testlib_sessions(), 2);
+    SSL_SESSION_free(first);
+    testlib_ring_use(ring, NULL, active, NULL); /* the new ticket is by the active key */
+    EXPECT(testlib_visit(w.server, w.client, testlib_session()).resumed);
+    close_world(&w);
+}
+
+/* A key that is due `in` milliseconds from now. */
+static void mint_due(int64_t in, unsigned char *sealed)
+{
+    uint64_t from = (uint64_t)((int64_t)time(NULL) * 1000 + in);
+    EXPECT(glue_ticket_ring_mint(ring, from, from + 60000, sealed, &err) == GLUE_OK);
+}
+
+static bool ticket_is_by_next(const world *w, const unsigned char *next)
+{
+    testlib_ring_use(ring, next, w->key, NULL);
+    testlib_visit(w->server, w->client, NULL);
+    testlib_ring_use(ring, NULL, next, NULL);
+    return testlib_visit(w->server, w->client, testlib_session()).resumed;
+}
+
+/* Whoever makes it the active one goes by a timer. */
+static void next_key_that_is_due(int version)
+{
+    glue_context_props props = server_props();
+    world w = open_world(&props, version);
+    unsigned char due[GLUE_SEALED_KEY_LEN], early[GLUE_SEALED_KEY_LEN], over[GLUE_SEALED_KEY_LEN];
+    mint_due(-10000, due);
+    mint_due(30000, early);
+    mint_due(-90000, over);
+    EXPECT(ticket_is_by_next(&w, due));
+    EXPECT(!ticket_is_by_next(&w, early));
+    EXPECT(!ticket_is_by_next(&w, over));
+    close_world(&w);
+}
+
 static void retired_key(int version)
 {
     glue_context_props props = server_props();
@@ -512,6 +561,8 @@ static void handshakes_while_keys_rotate(int version)
 BOTH(active_key)
 BOTH(next_key)
 BOTH(previous_key)
+BOTH(former_key)
+BOTH(next_key_that_is_due)
 BOTH(retired_key)
 BOTH(no_active_key)
 BOTH(new_context)
@@ -537,6 +588,8 @@ static const test_case cases[] = {
     CASES("a ticket of the active key resumes, and is not renewed", active_key),
     CASES("a ticket of the next key resumes, and is not renewed", next_key),
     CASES("a ticket of the previous key resumes, and is renewed", previous_key),
+    CASES("a ticket of the former key resumes, and is renewed", former_key),
+    CASES("tickets are by the next key once it is due", next_key_that_is_due),
     CASES("a ticket of a key that is gone is a full handshake and a new ticket", retired_key),
     CASES("without an active key there is no ticket, and no harm", no_active_key),
     CASES("a ticket resumes at a new context with the ring", new_context),

@@ -178,7 +178,10 @@ glue_ticket_ring *testlib_ring(const char *name, const char *secret);
 /* A new key of a ring, sealed. Testlib owns it. */
 const unsigned char *testlib_ticket_key(glue_ticket_ring *ring);
 
-/* These are in use from now on; NULL: none. */
+/* These are in use from now on. */
+void testlib_ring_install(glue_ticket_ring *ring, const glue_ticket_keys *keys);
+
+/* The same without a former one; NULL: none. */
 void testlib_ring_use(glue_ticket_ring *ring, const unsigned char *next,
                       const unsigned char *active, const unsigned char *previous);
 

@@ -107,14 +107,19 @@ const unsigned char *testlib_ticket_key(glue_ticket_ring *ring)
     return sealed;
 }
 
-void testlib_ring_use(glue_ticket_ring *ring, const unsigned char *next,
-                      const unsigned char *active, const unsigned char *previous)
+void testlib_ring_install(glue_ticket_ring *ring, const glue_ticket_keys *keys)
 {
     glue_error err;
     bool installed = false;
     glue_ticket_copies copies;
-    glue_ticket_keys keys = {.next = next, .active = active, .previous = previous};
     uint64_t generation = glue_ticket_ring_copy(ring, &copies);
-    EXPECT(glue_ticket_ring_install(ring, &keys, generation, &installed, &err) == GLUE_OK);
+    EXPECT(glue_ticket_ring_install(ring, keys, generation, &installed, &err) == GLUE_OK);
     EXPECT(installed);
+}
+
+void testlib_ring_use(glue_ticket_ring *ring, const unsigned char *next,
+                      const unsigned char *active, const unsigned char *previous)
+{
+    testlib_ring_install(ring,
+                         &(glue_ticket_keys){.next = next, .active = active, .previous = previous});
 }

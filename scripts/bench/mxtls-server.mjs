@@ -38,7 +38,7 @@ function fill(ring) {
   const [previous, active, next] = [-1, 0, 1].map((n) =>
     ring.mint(now + n * 1_800_000, now + (n + 1) * 1_800_000),
   );
-  ring.install(next, active, previous, ring.keys().generation);
+  ring.install(next, active, previous, null, ring.keys().generation);
   return ring;
 }
 

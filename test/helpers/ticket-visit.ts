@@ -1,5 +1,4 @@
 /** A client that comes with a session ticket and leaves with one: node's, so that two implementations meet. */
-import { once } from 'node:events';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import { RawClient } from './raw-client.js';
 import { secure } from './tls-client.js';
@@ -21,15 +20,24 @@ function settings(version: SecureVersion, session: Buffer | null) {
   return { rejectUnauthorized: false, ...versions, ...(session === null ? {} : { session }) };
 }
 
-/** A session up to the greeting of a server with TLS from the first byte: by then a TLS 1.3 ticket has come. */
+/**
+ * A session up to the greeting of a server with TLS from the first byte: by then a TLS 1.3 ticket has come.
+ *
+ * @throws Error (rejects): there was none
+ */
 export async function visit(
   port: number,
   version: SecureVersion,
   session: Buffer | null = null,
+  host = '127.0.0.1',
 ): Promise<Visit> {
-  const socket = connect({ port, host: '127.0.0.1', ...settings(version, session) });
+  const socket = connect({ port, host, ...settings(version, session) });
   const outcome = watch(socket, version, session);
-  await once(socket, 'data');
+  await new Promise<void>((resolve, reject) => {
+    socket.once('data', () => resolve());
+    socket.once('error', reject);
+    socket.once('close', () => reject(new Error('the connection ended before the greeting')));
+  });
   socket.destroy();
   return outcome();
 }

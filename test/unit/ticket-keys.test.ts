@@ -312,8 +312,8 @@ describe('misuse of a native ring', () => {
     const calls = [
       () => ring.mint(2, 1),
       () => ring.mint(-1, 1),
-      () => ring.install(Buffer.alloc(5), null, null, 0),
-      () => ring.install(null, null, null, -1),
+      () => ring.install(Buffer.alloc(5), null, null, null, 0),
+      () => ring.install(null, null, null, null, -1),
       () => ring.opens('text' as never),
       () => addon.openTicketRing('arguments', Buffer.alloc(31)),
       () => addon.openTicketRing(5 as never, null),
@@ -321,9 +321,9 @@ describe('misuse of a native ring', () => {
     for (const call of calls) {
       expect(call).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }));
     }
-    expect(() => ring.install(Buffer.alloc(128), null, null, 0)).toThrow(
+    expect(() => ring.install(Buffer.alloc(128), null, null, null, 0)).toThrow(
       expect.objectContaining({ code: 'TICKET_KEY' }),
     );
-    expect(() => ring.install.call({} as never, null, null, null, 0)).toThrow(TypeError);
+    expect(() => ring.install.call({} as never, null, null, null, null, 0)).toThrow(TypeError);
   });
 });
