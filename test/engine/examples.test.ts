@@ -16,12 +16,18 @@ function example(name: string, ...args: readonly string[]): Run {
   return Run.of('sh', ['-c', 'exec "$@"', 'sh', process.execPath, file, ...args]);
 }
 
-/** `mxtls tlsmgr` with a key of its own: where to find both. */
-async function tlsmgr(): Promise<readonly [socket: string, wrappingKey: string]> {
+function folderWithKey(): readonly [folder: string, wrappingKey: string] {
   const folder = mkdtempSync(join(tmpdir(), 'mxtls-examples-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
-  const [socket, key] = [join(folder, 'tlsmgr'), join(folder, 'wrapping.key')];
+  const key = join(folder, 'wrapping.key');
   writeFileSync(key, randomBytes(32), { mode: 0o600 });
+  return [folder, key];
+}
+
+/** `mxtls tlsmgr` with a key of its own: where to find both. */
+async function tlsmgr(): Promise<readonly [socket: string, wrappingKey: string]> {
+  const [folder, key] = folderWithKey();
+  const socket = join(folder, 'tlsmgr');
   const run = new Run(['tlsmgr', '--listen', socket, '--wrapping-key', key]);
   await run.until(() => run.stdout !== '');
   return [socket, key];
@@ -44,6 +50,15 @@ async function meet(runs: readonly Run[], port: number, session: Buffer | null =
     after.splice(after.indexOf(id), 1);
   }
   return { ...visit, server: after[0] ?? '' };
+}
+
+/** A session that can be resumed: a process may serve before it has its first ticket key. */
+async function begin(runs: readonly Run[], port: number) {
+  let visit = await meet(runs, port);
+  while (visit.session === null) {
+    visit = await meet(runs, port);
+  }
+  return visit;
 }
 
 /** Clients come, and come again, until one is resumed elsewhere: from then on all are. */
@@ -71,10 +86,7 @@ test('cluster.mjs: at another worker', async () => {
 test('cluster.mjs: at a worker that has taken the place of a dead one', async () => {
   const run = example('cluster.mjs', chainFile, '0', '1');
   const port = await run.port();
-  let first = await meet([run], port);
-  while (first.session === null) {
-    first = await meet([run], port); // the worker may be there before the first key is
-  }
+  const first = await begin([run], port);
   process.kill(Number(first.server), 'SIGKILL');
   const second = await meet([run], port, first.session);
   expect(second.resumed).toBe(true);
@@ -125,10 +137,7 @@ test('socket-activation.mjs: at the process after a killed one, without finding 
     ...program,
   ]);
   const port = await run.port();
-  let first = await meet([run], port);
-  while (first.session === null) {
-    first = await meet([run], port); // the process may be there before the first key is
-  }
+  const first = await begin([run], port);
   process.kill(Number(first.server), 'SIGKILL'); // while it says good-bye it might still greet us
   const second = await meet([run], port, first.session);
   expect(second.resumed).toBe(true);
@@ -140,4 +149,21 @@ test('socket-activation.mjs: without a socket it says what to start', async () =
   const run = example('socket-activation.mjs', chainFile, '/nowhere/tlsmgr', '/nowhere/key');
   expect(await run.exit).toBe(1);
   expect(run.stderr).toContain('no socket was passed: start the .socket unit, not the .service');
+});
+
+test('key-store.mjs: at another process, which finds the keys in the store', async () => {
+  const shared = folderWithKey();
+  const minter = example('key-store.mjs', chainFile, '0', ...shared, 'mint');
+  const first = await begin([minter], await minter.port());
+  const other = example('key-store.mjs', chainFile, '0', ...shared);
+  const second = await meet([other], await other.port(), first.session);
+  expect([first.resumed, second.resumed]).toEqual([false, true]);
+  await ends(minter);
+  await ends(other);
+});
+
+test('key-store.mjs: without a store it serves, and resumes nothing', async () => {
+  const run = example('key-store.mjs', chainFile, '0', ...folderWithKey());
+  expect(await meet([run], await run.port())).toMatchObject({ resumed: false, session: null });
+  await ends(run);
 });
