@@ -1,12 +1,13 @@
 /** The tlsmgr service and its clients, over a real socket. */
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { addon } from '../../lib/addon.js';
 import { TlsmgrClient } from '../../lib/tlsmgr/client.js';
 import { announcement, encode, requests } from '../../lib/tlsmgr/protocol.js';
@@ -151,21 +152,57 @@ test('the kernel says who is at the other end', async () => {
   expect(addon.peerUid(-1)).toBeNull();
 });
 
-test('another user is not let in', async () => {
-  const peerUid = vi.spyOn(addon, 'peerUid').mockReturnValue(12345);
-  onTestFinished(() => {
-    peerUid.mockRestore();
+describe.skipIf(process.geteuid?.() !== 0)('by another user, whom only root can play', () => {
+  const nobody = 65534;
+
+  /** What a process of that user is sent at a service that lets anybody open its socket. */
+  async function greeting(props: Partial<TlsmgrServiceProps>) {
+    const directory = folder();
+    chmodSync(directory, 0o711);
+    const { path, service, logger } = await start({
+      ...{ path: join(directory, 'tlsmgr'), mode: 0o666 },
+      ...props,
+    });
+    const script = `
+      require('node:net').connect(process.argv[1])
+        .on('data', function (data) { process.stdout.write(data); this.end(); })
+        .on('error', ({ code }) => process.stdout.write(code));`;
+    const child = spawn(process.execPath, ['-e', script, path], {
+      uid: nobody,
+      gid: nobody,
+      cwd: '/',
+    });
+    const [output] = await Promise.all([
+      child.stdout.toArray() as Promise<Buffer[]>,
+      once(child, 'close'),
+    ]);
+    expect(child.exitCode).toBe(0);
+    return { said: Buffer.concat(output), lines: logger.all, clients: service.clients };
+  }
+
+  test('a connection is ended without a word', async () => {
+    const { said, lines, clients } = await greeting({});
+    expect(said).toEqual(Buffer.alloc(0));
+    expect(lines).toEqual([`warning: tlsmgr: user ${nobody} may not ask`]);
+    expect(clients).toBe(0);
   });
-  const { path, logger } = await start();
-  const socket = connect(path);
-  await once(socket, 'close');
-  expect(socket.bytesRead).toBe(0);
-  expect(logger.all).toEqual(['warning: tlsmgr: user 12345 may not ask']);
-  const { path: open } = await start({ allowUids: [12345] });
-  const allowed = connect(open);
-  const [hello] = await once(allowed, 'data');
-  expect(hello).toEqual(announcement());
-  allowed.destroy();
+
+  test('one of allowUids is let in', async () => {
+    const { said, lines } = await greeting({ allowUids: [nobody] });
+    expect(said).toEqual(announcement());
+    expect(lines).toEqual([]);
+  });
+
+  test('the mode of the socket comes first', async () => {
+    const { said, lines } = await greeting({ mode: 0o600, allowUids: [nobody] });
+    expect(said.toString()).toBe('EACCES');
+    expect(lines).toEqual([]);
+  });
+});
+
+// Whoever else runs the tests has one user only, and is told so.
+test.runIf(process.env['CI'] !== undefined)('these tests run as root', () => {
+  expect(process.geteuid?.()).toBe(0);
 });
 
 test('who breaks the protocol is disconnected, and the others are not', async () => {
