@@ -3,6 +3,7 @@
  */
 import { resolveSmtp } from './config/check.js';
 import type { ResolvedSmtp, SmtpParameters } from './config/options.js';
+import { serviceSocket } from './config/service-name.js';
 import { Delivery, type DeliveryProps, type DeliveryResult } from './delivery/delivery.js';
 import { HostFinder } from './delivery/destination.js';
 import { Connections } from './delivery/connections.js';
@@ -107,6 +108,7 @@ export class Smtp {
       tlsrpt: new TlsrptReporting({ ...shared, sinks }),
       sts,
       sessionStore: options.sessionStore ?? null,
+      tlsproxy: serviceSocket(resolved.tlsproxyServiceName),
     });
     this.#connections = new Connections({
       options: resolved,
@@ -142,6 +144,7 @@ export class Smtp {
    */
   async close(): Promise<void> {
     await this.#connections.close();
+    await this.#service.shared?.close();
     await this.#service.sessions?.close();
     this.#service.close();
   }

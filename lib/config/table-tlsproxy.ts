@@ -36,7 +36,16 @@ const clientNames =
   'fingerprint_digest key_file loglevel scert_verifydepth';
 
 export const tlsproxyTable: readonly Parameter[] = [
-  row('tlsproxy_service_name', 'tlsproxy', '2.8', 'name of the tlsproxy service'),
+  {
+    name: 'tlsproxy_service_name',
+    type: 'string',
+    default: 'tlsproxy',
+    group: 'smtp',
+    option: 'tlsproxyServiceName',
+    doc: 'UNIX socket of the tlsproxy that shares connections with TLS among processes',
+    note: 'a path; a bare name is none: each process keeps its own connections',
+    since: '2.8',
+  },
   {
     ...row('tlsproxy_watchdog_timeout', '10s', '2.8', 'time after which a stuck process is ended'),
     type: 'time',

@@ -71,7 +71,7 @@ export class SessionLog {
       reportCertificate(tlsrpt, policy, snapshot);
       noteTested(tlsrpt, policy, host, snapshot);
     }
-    const flags = this.#flags;
+    const flags = alwaysTold(this.#flags, conversation);
     if (flags.summary || observers.hasSubscribers) {
       const namaddr = conversation.namaddrport;
       const use = 'established';
@@ -93,7 +93,7 @@ export class SessionLog {
   /** What cannot be matched. That no name can be checked is a warning of the policy already. */
   #takeNotices(): void {
     const { service, conversation, policy, tlsrpt } = this.#props;
-    const notices = conversation.wire.connection.takeNotices();
+    const notices = conversation.tlsFacts.takeNotices();
     if (notices === null) {
       return;
     }
@@ -113,7 +113,7 @@ export class SessionLog {
     const { untrusted, certmatch, peercert, verbose } = flags;
     if (certmatch || peercert || verbose || (untrusted && snapshot.verifyError !== null)) {
       const namaddr = conversation.namaddrport;
-      const claims = conversation.wire.connection.claims();
+      const claims = conversation.tlsFacts.claims();
       const policyFailure = policy.failure;
       const props = { snapshot, claims, direction: 'to', namaddr, flags, policyFailure } as const;
       for (const line of credentialLines(props)) {
@@ -121,6 +121,11 @@ export class SessionLog {
       }
     }
   }
+}
+
+/** Whatever the loglevel is, a session of a tlsproxy is told of here, too, as in Postfix. */
+export function alwaysTold(flags: LogFlags, { proxied }: Pick<Conversation, 'proxied'>): LogFlags {
+  return proxied === null ? flags : { ...flags, summary: true };
 }
 
 /** Neither an alert nor anything else that a server says in a handshake. */

@@ -159,8 +159,9 @@ test.each([
   expect(await heard(stream)).toBe('{"protocol":"mxtls-tlsproxy","version":1}\n');
   stream.on('error', () => undefined).write(text);
   expect(JSON.parse(await heard(stream))).toEqual({
-    ...{ ok: false, code: 'TLSPROXY_PROTOCOL' },
+    ...{ ok: false, begun: false, code: 'TLSPROXY_PROTOCOL' },
     message: `tlsproxy: ${message}`,
+    ...{ reason: null, library: null, errno: 0 },
   });
 });
 
