@@ -60,7 +60,7 @@ async function serve(path: string, options: ParsedArgs): Promise<void> {
   const file = options.string('wrapping-key');
   const mode = modeOf(options.string('mode') ?? '0600');
   const allowUids = options.strings('allow-uid').map(uidOf);
-  const parameters = readParameterOptions(options, 'smtpd');
+  const parameters = readParameterOptions(options, null);
   const smtpd = cacheOf(parameters.smtpd.tls);
   const smtp = cacheOf(parameters.smtp.tls);
   const [{ TlsmgrService }, { engineLogger }] = await Promise.all([
