@@ -40,6 +40,7 @@ import {
 } from './tls/chains.js';
 import { mustEncrypt } from './tls/levels.js';
 import { checkKeyLogOption } from './tls/probes.js';
+import type { Tlsmgr } from './tlsmgr/tlsmgr.js';
 import type { TlsrptSink } from './tlsrpt/index.js';
 
 export interface SmtpOptions extends SmtpParameters, CertificateOptions {
@@ -69,6 +70,8 @@ export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   readonly credentials?: LoginCredentials | CredentialsLookup;
   /** Keeps TLS sessions with servers, in the place of `tls.sessionCacheDatabase`; it may serve several processes. */
   readonly sessionStore?: SessionStore;
+  /** Keeps them, in the place of `tls.sessionCacheDatabase`, for all processes that use the same one; who has made it closes it. */
+  readonly tlsmgr?: Tlsmgr;
   /** Connections at a time; further deliveries wait. 0: any number. Default 1000. */
   readonly connectionLimit?: number;
 }
@@ -79,7 +82,7 @@ export type PolicyFunction = (key: string) => string | undefined | Promise<strin
 const ownOptions = [
   ...['logger', 'keyLogFile', 'nameservers', 'resolver', 'lookup', 'refusedNetworks', 'random'],
   ...['validationNames', 'policyTable', 'sts', 'tlsrpt', 'credentials'],
-  ...['sessionStore', 'connectionLimit'],
+  ...['sessionStore', 'tlsmgr', 'connectionLimit'],
   ...certificateOptionNames,
 ];
 
@@ -107,7 +110,7 @@ export class Smtp {
       policies: new HostPolicies({ ...shared, table: policyTable(options.policyTable), sts }),
       tlsrpt: new TlsrptReporting({ ...shared, sinks }),
       sts,
-      sessionStore: options.sessionStore ?? null,
+      sessionStore: options.sessionStore ?? options.tlsmgr?.sessions('smtp') ?? null,
       tlsproxy: serviceSocket(resolved.tlsproxyServiceName),
     });
     this.#connections = new Connections({

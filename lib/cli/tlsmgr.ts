@@ -1,5 +1,5 @@
 /** `mxtls tlsmgr`: the service that keeps TLS sessions and ticket keys for many processes of one host. */
-import type { CacheProps } from '../tlsmgr/service.js';
+import type { CacheProps } from '../tlsmgr/caches.js';
 import { type ParsedArgs, parseCommandLine } from './args.js';
 import { type Command, exitCode, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
