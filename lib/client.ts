@@ -3,6 +3,7 @@
  */
 import { resolveSmtp } from './config/check.js';
 import type { ResolvedSmtp, SmtpParameters } from './config/options.js';
+import { serviceSocket } from './config/service-name.js';
 import { Delivery, type DeliveryProps, type DeliveryResult } from './delivery/delivery.js';
 import { HostFinder } from './delivery/destination.js';
 import { checkLimit, Connections } from './delivery/connections.js';
@@ -41,6 +42,7 @@ import {
 } from './tls/chains.js';
 import { mustEncrypt } from './tls/levels.js';
 import { checkKeyLogOption } from './tls/probes.js';
+import type { Tlsmgr } from './tlsmgr/tlsmgr.js';
 import type { TlsrptSink } from './tlsrpt/index.js';
 
 export interface SmtpOptions extends SmtpParameters, CertificateOptions {
@@ -70,6 +72,8 @@ export interface SmtpOptions extends SmtpParameters, CertificateOptions {
   readonly credentials?: LoginCredentials | CredentialsLookup;
   /** Keeps TLS sessions with servers, in the place of `tls.sessionCacheDatabase`; it may serve several processes. */
   readonly sessionStore?: SessionStore;
+  /** Keeps them, in the place of `tls.sessionCacheDatabase`, for all processes that use the same one; who has made it closes it. */
+  readonly tlsmgr?: Tlsmgr;
   /** Connections at a time; further deliveries wait. 0: any number. Default 1000. */
   readonly connectionLimit?: number;
   /** Domains of one message that are delivered to at a time. 0: all of them. Default 20. */
@@ -82,7 +86,7 @@ export type PolicyFunction = (key: string) => string | undefined | Promise<strin
 const ownOptions = [
   ...['logger', 'keyLogFile', 'nameservers', 'resolver', 'lookup', 'refusedNetworks', 'random'],
   ...['validationNames', 'policyTable', 'sts', 'tlsrpt', 'credentials'],
-  ...['sessionStore', 'connectionLimit', 'messageConcurrencyLimit'],
+  ...['sessionStore', 'tlsmgr', 'connectionLimit', 'messageConcurrencyLimit'],
   ...certificateOptionNames,
 ];
 
@@ -112,7 +116,8 @@ export class Smtp {
       policies: new HostPolicies({ ...shared, table: policyTable(options.policyTable), sts }),
       tlsrpt: new TlsrptReporting({ ...shared, sinks }),
       sts,
-      sessionStore: options.sessionStore ?? null,
+      sessionStore: options.sessionStore ?? options.tlsmgr?.sessions('smtp') ?? null,
+      tlsproxy: serviceSocket(resolved.tlsproxyServiceName),
     });
     this.#connections = new Connections({
       options: resolved,
@@ -154,6 +159,7 @@ export class Smtp {
    */
   async close(): Promise<void> {
     await this.#connections.close();
+    await this.#service.shared?.close();
     await this.#service.sessions?.close();
     this.#service.close();
   }

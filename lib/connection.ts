@@ -47,6 +47,8 @@ export class Connection extends Duplex {
   /** What was asked for during a handshake and comes after it. */
   #deferred: (() => void) | null = null;
   #discarding = false;
+  /** The native connection is somebody else's. */
+  #released = false;
 
   /** @param native open and without an owner; it belongs to this object from now on */
   constructor(native: NativeConnection, role: Role) {
@@ -137,6 +139,11 @@ export class Connection extends Duplex {
     return this.#native.takeTrace();
   }
 
+  /** Of the connection, which it stays; -1 unless it is open and in plaintext. */
+  get fd(): number {
+    return this.#native.fd;
+  }
+
   /** Sends bytes with a duplicate of a descriptor, at once, over a UNIX socket in plaintext. @throws TlsError */
   sendDescriptor(fd: number, data: Uint8Array): void {
     this.#native.sendDescriptor(fd, data);
@@ -165,6 +172,31 @@ export class Connection extends Duplex {
   setDeadline(ms: number, minDataRate = 0): this {
     this.#native.setDeadline(ms, minDataRate);
     return this;
+  }
+
+  /**
+   * Gives up the native connection, for an owner of another kind; this object is over.
+   *
+   * @internal
+   * @returns it, and what was read of it and taken by nobody
+   * @throws TlsError `INVALID_STATE`: it is closed, by the peer perhaps
+   */
+  release(): { readonly native: NativeConnection; readonly read: Buffer } {
+    const native = this.#native;
+    if (this.destroyed || this.#peerEnded || !native.open) {
+      throw new TlsError({ code: 'INVALID_STATE', message: 'the connection is closed' });
+    }
+    native.readStop();
+    const read: Buffer[] = [];
+    this.#discarding = true;
+    for (let chunk = this.read(); chunk !== null; chunk = this.read()) {
+      read.push(chunk as Buffer);
+    }
+    native.readStop(); // an emptied stream asks for more
+    native.owner = null;
+    this.#released = true;
+    this.destroy();
+    return { native, read: Buffer.concat(read) };
   }
 
   /** Closes at once, without a farewell to the peer. */
@@ -221,8 +253,10 @@ export class Connection extends Duplex {
 
   /** @internal */
   override _destroy(error: Error | null, done: Callback): void {
-    this.#native.owner = null;
-    this.#native.destroy();
+    if (!this.#released) {
+      this.#native.owner = null;
+      this.#native.destroy();
+    }
     const cancelled = new TlsError({ code: 'CANCELLED', message: 'the connection was closed' });
     this.#handshake?.reject(error instanceof TlsError ? error : cancelled);
     this.#handshake = null;

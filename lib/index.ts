@@ -252,12 +252,21 @@ export { Tlsproxy, type TlsproxyOptions } from './tlsproxy/proxy.js';
 export { keepProxied, type ProxiedSession, takeProxied, tlsByProxy } from './tlsproxy/requester.js';
 export { LmdbSessionStore, type LmdbSessionStoreProps } from './session-cache/lmdb-store.js';
 export { RedisTlsmgr, type RedisTlsmgrProps } from './tlsmgr/redis-tlsmgr.js';
-export { type CacheProps, TlsmgrService, type TlsmgrServiceProps } from './tlsmgr/service.js';
-export { type CachePolicy, SocketTlsmgr, type SocketTlsmgrProps } from './tlsmgr/socket-tlsmgr.js';
+export type { CacheProps } from './tlsmgr/caches.js';
+export { LocalTlsmgr, type LocalTlsmgrProps } from './tlsmgr/local-tlsmgr.js';
+export { TlsmgrService, type TlsmgrServiceProps } from './tlsmgr/service.js';
+export { SocketTlsmgr, type SocketTlsmgrProps } from './tlsmgr/socket-tlsmgr.js';
 export { cacheTimeout } from './tls/cache-timeout.js';
 export type { Clock } from './tls/chain-keeper.js';
 export type { TicketClock } from './tlsmgr/ticket-keys.js';
 export type { TicketOptions } from './smtpd/tickets.js';
 export { type MintedKeys, TicketKeyMint, type TicketKeyMintProps } from './tlsmgr/mint.js';
 export { type SealedKey, type SealedKeyInfo, sealedKeyInfo } from './tlsmgr/sealed-key.js';
-export type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr/tlsmgr.js';
+export type {
+  CachePolicy,
+  CacheType,
+  TicketKeySource,
+  Tlsmgr,
+  TlsmgrRequests,
+  WrappingKey,
+} from './tlsmgr/tlsmgr.js';

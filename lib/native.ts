@@ -374,6 +374,8 @@ export interface NativeConnection {
   receiveDescriptors(wanted: boolean): void;
   /** The first that has come, once, to be closed by the caller; -1: none. One that nobody takes goes with the connection. */
   takeDescriptor(): number;
+  /** Its descriptor, which stays its own; -1 unless it is open and in plaintext. */
+  readonly fd: number;
   /** Sends bytes with a duplicate of a descriptor over a UNIX socket, at once: all of them, or an error. */
   sendDescriptor(fd: number, data: Uint8Array): void;
   /** Milliseconds without any progress in reading or writing until `onTimeout`; 0 disarms. */

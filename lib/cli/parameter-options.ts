@@ -35,16 +35,20 @@ export function readSettings(args: ParsedArgs): Settings {
 /**
  * The options that `-c` and `-o` come to; warnings go to standard error.
  *
- * @param engine whose they are to be
+ * @param engine whose they are to be; null: of both
  * @param defaults parameters that the command sets itself; main.cf and `-o` override them
  * @throws TlsError `COMMAND_LINE`, `UNKNOWN_OPTION`, `INVALID_PARAMETER`, `MAIN_CF`
  */
 export function readParameterOptions(
   args: ParsedArgs,
-  engine: Engine,
+  engine: Engine | null,
   defaults: readonly string[] = [],
 ): ParameterOptions {
-  const settings = mergeSettings(readAssignments(defaults), readSettings(args));
+  return optionsOf(mergeSettings(readAssignments(defaults), readSettings(args)), engine);
+}
+
+/** The options that settings come to; warnings go to standard error. @throws as {@link readParameterOptions} */
+export function optionsOf(settings: Settings, engine: Engine | null): ParameterOptions {
   const options = optionsFromParameters(settings, engine);
   for (const warning of options.warnings) {
     process.stderr.write(`mxtls: warning: ${warning}\n`);

@@ -12,9 +12,11 @@ import { parameterHelp, parameterOption, readParameterOptions } from './paramete
 import { reportRows, worstCode } from './send-report.js';
 import { readMessage, readRequest, type SendRequest, withTlsRequiredNo } from './send-request.js';
 import { firstSignal } from './signals.js';
+import { openTlsmgr, readTlsmgr, type TlsmgrChoice, tlsmgrOption } from './tlsmgr-option.js';
 
 const help = `Usage: mxtls send --from SENDER --to RECIPIENT ... [--nexthop NEXTHOP] [--nameserver ADDR:PORT ...]
        [--tls-required-no] [--requiretls] [--arrival-time TIME] [--json] [--keylog FILE]
+       [--tlsmgr SOCKET|ADDRESS]
        [-c DIR] [-o NAME=VALUE ...] [FILE|-]
 
 Delivers a message by SMTP and prints how that went: a line about TLS, and one line per
@@ -38,6 +40,9 @@ Options:
                             identity, as strictly as smtp_requiretls_policy says
   --json                    print a JSON array instead, with one object per recipient, and
                             the lines on standard error
+  --tlsmgr SOCKET|ADDRESS   share TLS sessions with other processes: through "mxtls tlsmgr" on
+                            this UNIX socket, or through a Valkey or Redis
+                            (redis://HOST?wrapping-key=FILE). Default: tlsmgr_service_name
 ${keyLogHelp}
 ${parameterHelp}
   -h, --help                this text
@@ -79,6 +84,7 @@ const specs = {
   'arrival-time': { type: 'string' },
   requiretls: { type: 'boolean' },
   json: { type: 'boolean' },
+  tlsmgr: tlsmgrOption.tlsmgr,
   ...keyLogOption,
   ...parameterOption,
 } as const;
@@ -101,7 +107,7 @@ async function run(args: readonly string[]): Promise<number> {
     ...readKeyLog(options),
     ...(nameservers.length === 0 ? {} : { nameservers }),
   };
-  const report = await deliver(request, smtp, options.flag('json'));
+  const report = await deliver(request, smtp, options.flag('json'), readTlsmgr(options));
   if (options.flag('json')) {
     const tlsField = parameters.smtp.logTlsFeatureStatus ?? true;
     process.stdout.write(`${JSON.stringify(reportRows(report, tlsField), null, 2)}\n`);
@@ -121,19 +127,26 @@ async function deliver(
   request: SendRequest,
   options: SmtpOptions,
   json: boolean,
+  where: TlsmgrChoice | null,
 ): Promise<DeliveryReport> {
   const { Smtp } = await import('../client.js');
-  const smtp = new Smtp({ ...options, logger: printer(json) });
+  const logger = printer(json);
+  const timeout = options.tls?.sessionCacheTimeout;
+  const tlsmgr = where === null ? null : await openTlsmgr(where, timeout, logger);
+  const smtp = new Smtp({ ...options, ...(tlsmgr === null ? {} : { tlsmgr }), logger });
   const { sender, recipients, nexthop, tlsRequiredNo, requiretls, arrivalTime, source } = request;
   const read = await readMessage(source);
   const message = tlsRequiredNo ? withTlsRequiredNo(read) : read;
   finishOnSignal();
-  return smtp.deliver({
+  const report = await smtp.deliver({
     ...{ sender, recipients, message, requiretls },
     ...(nexthop === null ? {} : { nexthop }),
     encoding: message.some((byte) => byte > 127) ? '8bit' : '7bit',
     ...(arrivalTime === null ? {} : { arrivalTime }),
   });
+  await smtp.close();
+  await tlsmgr?.close();
+  return report;
 }
 
 /** What the engine would find out in the middle of a delivery, and call deferred. */

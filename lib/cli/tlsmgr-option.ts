@@ -1,9 +1,12 @@
 /** `--tlsmgr WHERE` and `--wrapping-key FILE`: ticket keys and sessions shared with other processes. */
+import { Effective } from '../config/effective.js';
+import { serviceSocket } from '../config/service-name.js';
 import type { Logger } from '../log/logger.js';
 import { namesRedis } from '../session-cache/redis-address.js';
 import type { Tlsmgr } from '../tlsmgr/tlsmgr.js';
 import type { OptionSpec, ParsedArgs } from './args.js';
 import { usageError } from './command.js';
+import { readSettings } from './parameter-options.js';
 
 export const tlsmgrOption = {
   tlsmgr: { type: 'string' },
@@ -37,9 +40,9 @@ export async function openTlsmgr(
   return new SocketTlsmgr({ path: where, logger, ...key });
 }
 
-/** @throws TlsError `COMMAND_LINE` */
+/** What the options say, else `tlsmgr_service_name`. @throws TlsError `COMMAND_LINE`, `MAIN_CF` */
 export function readTlsmgr(options: ParsedArgs): TlsmgrChoice | null {
-  const path = options.string('tlsmgr');
+  const path = options.string('tlsmgr') ?? serviceOf(options);
   const file = options.string('wrapping-key');
   if (path === null && file === null) {
     return null;
@@ -51,4 +54,9 @@ export function readTlsmgr(options: ParsedArgs): TlsmgrChoice | null {
     throw usageError('--wrapping-key is for a socket', 'add ?wrapping-key=FILE to the address');
   }
   return { where: path, wrappingKeyFile: file };
+}
+
+function serviceOf(options: ParsedArgs): string | null {
+  const name = new Effective(readSettings(options)).expanded('tlsmgr_service_name').trim();
+  return namesRedis(name) ? name : serviceSocket(name);
 }

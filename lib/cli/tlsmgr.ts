@@ -1,5 +1,5 @@
 /** `mxtls tlsmgr`: the service that keeps TLS sessions and ticket keys for many processes of one host. */
-import type { CacheProps } from '../tlsmgr/service.js';
+import type { CacheProps } from '../tlsmgr/caches.js';
 import { type ParsedArgs, parseCommandLine } from './args.js';
 import { type Command, exitCode, usageError } from './command.js';
 import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
@@ -60,7 +60,7 @@ async function serve(path: string, options: ParsedArgs): Promise<void> {
   const file = options.string('wrapping-key');
   const mode = modeOf(options.string('mode') ?? '0600');
   const allowUids = options.strings('allow-uid').map(uidOf);
-  const parameters = readParameterOptions(options, 'smtpd');
+  const parameters = readParameterOptions(options, null);
   const smtpd = cacheOf(parameters.smtpd.tls);
   const smtp = cacheOf(parameters.smtp.tls);
   const [{ TlsmgrService }, { engineLogger }] = await Promise.all([

@@ -1,8 +1,10 @@
 /** `mxtls tlsproxy`: TLS for other processes, as a program. */
+import { tlsproxySettings, tlsproxyWatchdog } from '../config/tlsproxy-settings.js';
+import { startWatchdog } from '../tlsproxy/watchdog.js';
 import { type Command, exitCode, usageError } from './command.js';
 import { parseCommandLine } from './args.js';
 import { explainListenFailure } from './listen-failure.js';
-import { parameterHelp, parameterOption, readParameterOptions } from './parameter-options.js';
+import { optionsOf, parameterHelp, parameterOption, readSettings } from './parameter-options.js';
 import { firstSignal } from './signals.js';
 
 const help = `Usage: mxtls tlsproxy --socket PATH [--mode MODE] [--role ROLE ...]
@@ -22,7 +24,9 @@ Options:
 ${parameterHelp}
   -h, --help                this text
 
-The server's role has the parameters smtpd_tls_*, the client's smtp_tls_*.
+The server's role has the parameters smtpd_tls_*, the client's smtp_tls_*, and in their place, where they
+are set, tlsproxy_tls_* and tlsproxy_client_*. A process that stands still for tlsproxy_watchdog_timeout is
+killed: supervise it.
 
 Examples:
   mxtls tlsproxy --socket /run/mxtls/tlsproxy --role server \\
@@ -47,8 +51,10 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const roles = readRoles(options.strings('role'));
   const mode = readMode(options.string('mode') ?? '0600');
-  const server = roles.has('server') ? readParameterOptions(options, 'smtpd') : null;
-  const client = roles.has('client') ? readParameterOptions(options, 'smtp') : null;
+  const settings = tlsproxySettings(readSettings(options));
+  const server = roles.has('server') ? optionsOf(settings, 'smtpd') : null;
+  const client = roles.has('client') ? optionsOf(settings, 'smtp') : null;
+  startWatchdog(tlsproxyWatchdog(settings));
   const [{ Tlsproxy }, { initLibrary }] = await Promise.all([
     import('../tlsproxy/proxy.js'),
     import('../tls/library.js'),

@@ -194,6 +194,11 @@ export interface SmtpParameters {
   readonly ignoreMxLookupError?: boolean;
   /** `smtp_cname_overrides_servername`: an alias is logged and matched by the name it stands for. */
   readonly cnameOverridesServername?: boolean;
+  /**
+   * `tlsproxy_service_name`: UNIX socket of a tlsproxy, which has a slash in it. Connections with TLS that may be used again
+   * (`tls.connectionReuse`) are shared with all processes that use the same one.
+   */
+  readonly tlsproxyServiceName?: string;
   /** `smtp_tlsrpt_enable`: report TLS successes and failures (RFC 8460) to `tlsrptSocketName`. */
   readonly tlsrptEnable?: boolean;
   /** `smtp_tlsrpt_socket_name`: socket of the collector of such reports. */

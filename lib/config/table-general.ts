@@ -23,5 +23,5 @@ export const generalTable: readonly Parameter[] = [
   { name: 'requiretls_esmtp_header', type: 'bool', default: 'yes', group: 'smtpd', option: 'requiretlsEsmtpHeader', since: '3.11', doc: 'note a REQUIRETLS request in a header of the message' },
   { name: 'requiretls_redact_dsn', type: 'bool', default: 'yes', group: 'smtp', option: 'requiretlsRedactDsn', since: '3.11', doc: 'bounces of REQUIRETLS messages return headers only and are sent without REQUIRETLS' },
   { name: 'openssl_path', type: 'string', default: 'openssl', group: general, option: null, since: '3.1', ignored: 'no program openssl is run', doc: 'the program openssl' },
-  { name: 'tlsmgr_service_name', type: 'string', default: 'tlsmgr', group: 'tlsmgr', option: null, since: '2.11', pending: true, doc: 'name of the tlsmgr service' },
+  { name: 'tlsmgr_service_name', type: 'string', default: 'tlsmgr', group: 'tlsmgr', option: null, since: '2.11', doc: 'tlsmgr that the commands smtpd and send share sessions by: the path of its UNIX socket, or a redis: address', note: 'a bare name is none' },
 ];

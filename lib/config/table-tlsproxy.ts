@@ -31,16 +31,27 @@ const serverNames =
   'loglevel mandatory_ciphers mandatory_exclude_ciphers mandatory_protocols protocols req_ccert ' +
   'security_level';
 
+const policyComes = 'the policy comes with each request';
+
 const clientNames =
   'CAfile CApath cert_file chain_files dcert_file dkey_file eccert_file eckey_file ' +
   'fingerprint_digest key_file loglevel scert_verifydepth';
 
 export const tlsproxyTable: readonly Parameter[] = [
-  row('tlsproxy_service_name', 'tlsproxy', '2.8', 'name of the tlsproxy service'),
+  {
+    name: 'tlsproxy_service_name',
+    type: 'string',
+    default: 'tlsproxy',
+    group: 'smtp',
+    option: 'tlsproxyServiceName',
+    doc: 'UNIX socket of the tlsproxy that shares connections with TLS among processes',
+    note: 'a path; a bare name is none: each process keeps its own connections',
+    since: '2.8',
+  },
   {
     ...row('tlsproxy_watchdog_timeout', '10s', '2.8', 'time after which a stuck process is ended'),
     type: 'time',
-    min: 1000,
+    min: 10_000,
   },
 
   ...serverNames.split(' ').map((name) => twin(`tlsproxy_tls_${name}`, `smtpd_tls_${name}`, '2.8')),
@@ -74,16 +85,22 @@ export const tlsproxyTable: readonly Parameter[] = [
     ...twin('tlsproxy_client_security_level', 'smtp_tls_security_level', '3.7'),
     default: '${tlsproxy_client_level?{$tlsproxy_client_level}:{$smtp_tls_security_level}}',
   },
-  {
-    ...twin('tlsproxy_client_policy_maps', 'smtp_tls_policy_maps', '3.7'),
-    default: '${tlsproxy_client_policy?{$tlsproxy_client_policy}:{$smtp_tls_policy_maps}}',
-    type: 'list',
-  },
-  row(
-    'tlsproxy_client_loglevel_parameter',
-    'smtp_tls_loglevel',
-    '3.4',
-    'name of the parameter that warnings about the loglevel tell',
+  ignored(
+    {
+      ...twin('tlsproxy_client_policy_maps', 'smtp_tls_policy_maps', '3.7'),
+      default: '${tlsproxy_client_policy?{$tlsproxy_client_policy}:{$smtp_tls_policy_maps}}',
+      type: 'list',
+    },
+    policyComes,
+  ),
+  ignored(
+    row(
+      'tlsproxy_client_loglevel_parameter',
+      'smtp_tls_loglevel',
+      '3.4',
+      'name of the parameter that warnings about the loglevel tell',
+    ),
+    'warnings name smtp_tls_loglevel',
   ),
   deprecated(
     twin('tlsproxy_client_use_tls', 'smtp_use_tls', '3.4'),
@@ -94,7 +111,7 @@ export const tlsproxyTable: readonly Parameter[] = [
     'tlsproxy_client_security_level',
   ),
   deprecated(
-    twin('tlsproxy_client_per_site', 'smtp_tls_per_site', '3.4'),
+    ignored(twin('tlsproxy_client_per_site', 'smtp_tls_per_site', '3.4'), policyComes),
     'tlsproxy_client_policy_maps',
   ),
 ];
@@ -109,7 +126,6 @@ function row(name: string, text: string, since: string, doc: string): Parameter 
     option: null,
     doc,
     since,
-    pending: true,
     ...(legacyFiles.test(rest) ? { legacy: name.replace(rest, 'chain_files') } : {}),
   };
 }
@@ -123,6 +139,6 @@ function deprecated(parameter: Parameter, instead: string): Parameter {
   return { ...parameter, legacy: instead, deprecated: true };
 }
 
-function ignored({ pending, ...parameter }: Parameter, reason: string): Parameter {
+function ignored(parameter: Parameter, reason: string): Parameter {
   return { ...parameter, ignored: reason };
 }

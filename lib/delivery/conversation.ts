@@ -13,6 +13,7 @@ import { systemErrorText } from '../log/system-error.js';
 import type { NativeConnection, NativeContext, StartTlsProps } from '../native.js';
 import { ReplyReader } from '../smtp/reply-reader.js';
 import { Wire } from '../smtp/wire.js';
+import type { SessionAnswer } from '../tlsproxy/answer.js';
 import { deferred, type Failure } from './failure.js';
 
 /** Longer lines are cut: `line_length_limit`. RFC 5321 has 512, real servers more. */
@@ -62,12 +63,21 @@ export interface ConversationEvents {
   failed(failure: Failure): void;
 }
 
+/** What a handshake came to, of the connection itself or from where it was made. */
+export type TlsFacts = Pick<NativeConnection, 'snapshot' | 'takeNotices' | 'claims'>;
+
+/** TLS was done elsewhere, which has this to say. */
+export type ProxiedTls = Pick<SessionAnswer, 'id' | 'tls' | 'claims' | 'notices'>;
+
 export class Conversation implements ConnectionOwner {
   readonly wire: Wire;
   /** `host[address]` */
   readonly namaddr: string;
   /** `host[address]:port` */
   readonly namaddrport: string;
+
+  /** The server's socket is, or was, a tlsproxy's. */
+  passedOn = false;
 
   readonly #events: ConversationEvents;
   readonly #options: ConversationOptions;
@@ -77,6 +87,8 @@ export class Conversation implements ConnectionOwner {
   #timeout = 0;
   #traced = false;
   #secured = false;
+  #proxied: ProxiedTls | null = null;
+  #whenOver: (() => void) | null = null;
   /** Bytes read since the end of the last reply. */
   #unfinished = 0;
   #state: 'connecting' | 'talking' | 'handshake' | 'quitting' | 'over' = 'connecting';
@@ -156,6 +168,56 @@ export class Conversation implements ConnectionOwner {
     }
   }
 
+  /** The server's socket is somebody else's now, who does its TLS: {@link goOn} follows, or `onHandshake` with an error. */
+  passOn(): void {
+    this.passedOn = true;
+    this.wire.connection.owner = null;
+    this.wire.connection.destroy();
+  }
+
+  /**
+   * Goes on with the inside of a TLS session.
+   *
+   * @param read what was read of it already
+   */
+  goOn(inside: NativeConnection, read: Buffer, proxied: ProxiedTls): void {
+    if (this.#state !== 'handshake') {
+      inside.destroy();
+      return;
+    }
+    this.#proxied = proxied;
+    this.wire.moveTo(inside);
+    inside.owner = this;
+    this.onHandshake(null);
+    if (read.length > 0) {
+      this.onRead(read, read.length);
+    }
+  }
+
+  /** Goes on with the inside of a TLS session that another process has left. */
+  takeUp(proxied: ProxiedTls): void {
+    this.passedOn = true;
+    this.#proxied = proxied;
+    this.#state = 'talking';
+    this.wire.read(true);
+  }
+
+  /** What the tlsproxy says that does our TLS; null: none does. */
+  get proxied(): ProxiedTls | null {
+    return this.#proxied;
+  }
+
+  get tlsFacts(): TlsFacts {
+    const proxied = this.#proxied;
+    return proxied === null
+      ? this.wire.connection
+      : {
+          snapshot: () => proxied.tls,
+          claims: () => proxied.claims,
+          takeNotices: () => (proxied.notices.length === 0 ? null : proxied.notices),
+        };
+  }
+
   /**
    * Ends politely; whatever happens from now on is of no interest.
    *
@@ -173,6 +235,20 @@ export class Conversation implements ConnectionOwner {
     if (skipQuitResponse || this.wire.blocked) {
       this.wire.end();
     }
+  }
+
+  /** Ends without a word to the server; resolves when the other end has ended, too. */
+  leave(): Promise<void> {
+    return new Promise((resolve) => {
+      if (!this.going) {
+        resolve();
+        return;
+      }
+      this.#whenOver = resolve;
+      this.#state = 'quitting';
+      this.wire.setTimeout(this.#options.quitTimeout);
+      this.wire.end();
+    });
   }
 
   /** Ends at once. */
@@ -298,6 +374,7 @@ export class Conversation implements ConnectionOwner {
     this.#state = 'over';
     this.wire.connection.owner = null;
     this.wire.connection.destroy();
+    this.#whenOver?.();
     this.#tellTrace();
   }
 

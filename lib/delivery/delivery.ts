@@ -23,7 +23,8 @@ import type { DeliveryRequest, RecipientResult } from './report.js';
 import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
 import { Session, type SessionProps } from './session.js';
-import type { SessionPool } from './session-pool.js';
+import { alwaysTold } from './session-log.js';
+import { reuseKey, type SessionPool } from './session-pool.js';
 import { hostReport, reportSkipped } from './tlsrpt.js';
 import { Transaction } from './transaction.js';
 
@@ -232,7 +233,7 @@ export class Delivery {
       hellos.learn(server, session.choked ? null : session.props.hello);
     }
     if (failure !== null && this.#mayFallBack(failure, session)) {
-      const plain = this.#connect({ ...session.props, plaintext: true, report: null });
+      const plain = await this.#connect({ ...session.props, plaintext: true, report: null });
       if (plain !== null) {
         await this.#attempt(plain);
       }
@@ -240,21 +241,28 @@ export class Delivery {
   }
 
   async #trySession(server: SessionProps): Promise<Tried> {
-    const session = this.#connect(server);
+    const session = await this.#connect(server);
     if (session === null) {
       return { failure: null, session };
     }
     const kept = session.uses > 0;
     const failure = await this.#attempt(session);
-    return kept && failure?.kind === 'interrupted' && !this.#finished
-      ? this.#trySession(server) // it broke while it was kept, perhaps for no other reason
+    if (failure?.kind !== 'interrupted' || this.#finished) {
+      return { failure, session };
+    }
+    if (kept) {
+      return this.#trySession(server); // it broke while it was kept, perhaps for no other reason
+    }
+    const { shared } = this.#props.service;
+    return session.passedOn && (await shared?.lost()) === true
+      ? this.#trySession({ ...server, direct: true })
       : { failure, session };
   }
 
   /** A connection of an earlier message, or a new one; null where that cannot even be tried, which the outcomes tell. */
-  #connect(server: SessionProps): Session | null {
+  async #connect(server: SessionProps): Promise<Session | null> {
     const { service, pool } = this.#props;
-    const kept = server.plaintext ? null : pool.take(server);
+    const kept = server.plaintext ? null : (pool.take(server) ?? (await this.#takeShared(server)));
     if (kept !== null) {
       this.#logReused(kept);
       return kept;
@@ -269,6 +277,12 @@ export class Delivery {
       this.#outcomes.setAll(failure, askedOf(server), null);
       return null;
     }
+  }
+
+  async #takeShared(server: SessionProps): Promise<Session | null> {
+    const { service } = this.#props;
+    const taken = (await service.shared?.take(server, reuseKey)) ?? null;
+    return taken === null ? null : new Session(service, server, taken);
   }
 
   /** What the delivery comes to on one connection. */
@@ -297,7 +311,7 @@ export class Delivery {
     for (const [at, i] of open.entries()) {
       this.#outcomes.set(i, transaction.outcomes[at] ?? null, session, ready);
     }
-    pool.give(session, more);
+    await pool.give(session, more);
     return failure;
   }
 
@@ -322,7 +336,7 @@ export class Delivery {
     const { logger } = this.#props.service;
     if (session.tls !== null && session.relay !== null) {
       const { tls: snapshot, relay: namaddr, props } = session;
-      const { logFlags: flags } = props;
+      const flags = alwaysTold(props.logFlags, session);
       logEstablished(logger, { snapshot, direction: 'to', use: 'reused', namaddr, flags });
     }
   }

@@ -50,6 +50,8 @@ export interface HelloProps {
   readonly requiretls: RequiretlsRequest | null;
   readonly logFlags: LogFlags;
   readonly tlsrpt: TlsrptAttempt | null;
+  /** Has TLS done by a tlsproxy, or, where there is none, here; null: it is done here. */
+  readonly shared: ((here: () => void) => void) | null;
   /** Mail may be sent (null), or not. */
   readonly done: (failure: Failure | null) => void;
 }
@@ -91,7 +93,7 @@ export class Hello {
 
   secured(): void {
     const { service, conversation, policy, tlsrpt } = this.#props;
-    const snapshot = conversation.wire.connection.snapshot() as TlsSnapshot;
+    const snapshot = conversation.tlsFacts.snapshot() as TlsSnapshot;
     this.tls = snapshot;
     this.#tell.established(snapshot);
     const level = effectiveLevel(policy.level, snapshot);
@@ -248,18 +250,33 @@ export class Hello {
     }
     this.features = noFeatures('');
     this.#tell.begins();
-    if (this.#resumption === null) {
-      conversation.startTls(context, props, service.isPrepared(context, props));
+    const here = (): void => {
+      if (this.#resumption === null) {
+        conversation.startTls(context, props, service.isPrepared(context, props));
+      } else {
+        this.#resumption.startTls(conversation, context, props);
+      }
+    };
+    if (this.#props.shared === null) {
+      here();
     } else {
-      this.#resumption.startTls(conversation, context, props);
+      this.#props.shared(here);
     }
+  }
+
+  /** Goes on where another process has left off. */
+  takeUp(features: Features, tls: TlsSnapshot): void {
+    this.features = features;
+    this.tls = tls;
+    this.reached = effectiveLevel(this.#props.policy.level, tls);
   }
 
   /** Begins to, so that the session is there when the server is ready for TLS. */
   #lookForSession(): void {
     const { service, policy, logFlags } = this.#props;
     const { sessions, context } = service;
-    const props = sessions === null ? null : service.tlsProps(policy, logFlags);
+    const props =
+      sessions === null || this.#props.shared !== null ? null : service.tlsProps(policy, logFlags);
     if (sessions !== null && context !== null && props !== null) {
       const target = { ...this.#props, level: policy.level };
       this.#resumption = sessions.resume(target, this.features.name, context, props);

@@ -25,6 +25,7 @@ import { HelloMemory } from './hello-memory.js';
 import type { HostPolicies } from './host-policy.js';
 import { peerTlsProps } from './peer.js';
 import { RequiretlsPolicies } from './requiretls.js';
+import { SharedConnections } from './shared-connections.js';
 import { openTlsSessions, type TlsSessions } from './tls-sessions.js';
 import type { TlsrptReporting } from './tlsrpt.js';
 
@@ -39,6 +40,8 @@ export interface ServiceProps {
   readonly sts: MtaSts | null;
   /** In the place of `smtp_tls_session_cache_database`. */
   readonly sessionStore: SessionStore | null;
+  /** UNIX socket of a tlsproxy; null: there is none. */
+  readonly tlsproxy?: string | null;
 }
 
 export class DeliveryService {
@@ -54,6 +57,8 @@ export class DeliveryService {
   /** Null without a session cache. */
   readonly sessions: TlsSessions | null;
   readonly hellos: HelloMemory;
+  /** Connections that other processes use, too; null: each process has its own. */
+  readonly shared: SharedConnections | null;
 
   readonly #loglevels: PeerLoglevels;
   readonly #keyLogFile: string | undefined;
@@ -108,6 +113,11 @@ export class DeliveryService {
       ...{ options, logger, store: props.sessionStore, verbose: flags.cache },
       certificates: () => this.#keeper.certificates,
     });
+    const { tlsproxy: path = null } = props;
+    const certificates = (): readonly OwnCertificate[] =>
+      this.context === null ? [] : this.#keeper.certificates; // read with the context
+    this.shared =
+      path === null ? null : new SharedConnections({ path, options, logger, certificates });
     this.#keyLogFile = props.keyLogFile;
     if (props.keyLogFile !== undefined) {
       ensureLibrary(options.tls);

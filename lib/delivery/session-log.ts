@@ -84,7 +84,7 @@ export class SessionLog {
       reportCertificate(tlsrpt, policy, snapshot);
       reportTested(tlsrpt, policy, host, snapshot);
     }
-    const flags = this.#flags;
+    const flags = alwaysTold(this.#flags, conversation);
     if (flags.summary || observers.hasSubscribers) {
       const namaddr = conversation.namaddrport;
       const use = 'established';
@@ -106,7 +106,7 @@ export class SessionLog {
   /** What cannot be matched. That no name can be checked is a warning of the policy already. */
   #takeNotices(): void {
     const { service, conversation, policy, tlsrpt } = this.#props;
-    const notices = conversation.wire.connection.takeNotices();
+    const notices = conversation.tlsFacts.takeNotices();
     if (notices === null) {
       return;
     }
@@ -126,7 +126,7 @@ export class SessionLog {
     const { untrusted, certmatch, peercert, verbose } = flags;
     if (certmatch || peercert || verbose || (untrusted && snapshot.verifyError !== null)) {
       const namaddr = conversation.namaddrport;
-      const claims = conversation.wire.connection.claims();
+      const claims = conversation.tlsFacts.claims();
       const policyFailure = policy.failure;
       const props = { snapshot, claims, direction: 'to', namaddr, flags, policyFailure } as const;
       for (const line of credentialLines(props)) {
@@ -134,6 +134,11 @@ export class SessionLog {
       }
     }
   }
+}
+
+/** Whatever the loglevel is, a session of a tlsproxy is told of here, too, as in Postfix. */
+export function alwaysTold(flags: LogFlags, { proxied }: Pick<Conversation, 'proxied'>): LogFlags {
+  return proxied === null ? flags : { ...flags, summary: true };
 }
 
 /** The server has ended the handshake, or let it hang, before it said a word in it. */

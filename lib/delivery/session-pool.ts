@@ -30,17 +30,24 @@ export class SessionPool {
     return !plaintext && (more || policy.connectionReuse);
   }
 
-  /** Takes a connection back, for the batch, for all, or to end it. */
-  give(session: Session, more: boolean): void {
+  /**
+   * Takes a connection back, for the batch, for all, or to end it.
+   *
+   * @returns when other processes have it; null: there is nothing to wait for
+   */
+  give(session: Session, more: boolean): Promise<void> | null {
     const { props } = session;
     if (!session.usable || !this.keeps(props, more)) {
       session.quit();
+    } else if (!more && session.proxied !== null) {
+      return session.leave(reuseKey);
     } else if (more) {
       this.#pool.give(reuseKey(props), this.#batch, session);
     } else {
       session.rest();
       this.#pool.give(reuseKey(props), null, session);
     }
+    return null;
   }
 
   /** Ends what is left of the batch. */
@@ -55,7 +62,7 @@ export class SessionPool {
  * Whatever must not be mixed. The next hop counts where it has been authenticated, and where we have: another one may
  * have other secrets for the same server.
  */
-function reuseKey(props: SessionProps): string {
+export function reuseKey(props: SessionProps): string {
   const { host, address, port, nexthop, policy, credentials, requiretls } = props;
   const bound = credentials !== null || mustMatch(policy.level);
   return JSON.stringify([

@@ -18,12 +18,18 @@ import { systemClock } from '../tls/chain-keeper.js';
 import type { HelloKind } from '../tls/hello-groups.js';
 import type { TlsLevel } from '../tls/levels.js';
 import type { TlsSnapshot } from '../snapshot.js';
-import { Conversation, type ConversationEvents, type Peer } from './conversation.js';
+import {
+  Conversation,
+  type ConversationEvents,
+  type Peer,
+  type ProxiedTls,
+} from './conversation.js';
 import { type Failure, refused } from './failure.js';
 import { Hello } from './hello.js';
 import type { LoginCredentials } from './login.js';
 import type { RequiretlsRequest } from './requiretls.js';
 import type { DeliveryService } from './service.js';
+import type { ReuseKey, TakenConnection } from './shared-connections.js';
 import { type HostReport, reportConnection } from './tlsrpt.js';
 import type { Transaction } from './transaction.js';
 import { Transfer } from './transfer.js';
@@ -42,6 +48,8 @@ export interface SessionProps extends Peer {
   readonly nexthop: string;
   /** Told of what becomes of TLS; null: nobody wants to know. */
   readonly report: HostReport | null;
+  /** Whatever the policy says, no tlsproxy does its TLS. */
+  readonly direct?: true;
 }
 
 type Done = (failure: Failure | null) => void;
@@ -52,7 +60,7 @@ export class Session implements ConversationEvents {
   relay: string | null = null;
   /** Messages that this connection has been used for. */
   uses = 0;
-  readonly begun = systemClock.now();
+  readonly begun: number;
 
   readonly #service: DeliveryService;
   readonly #conversation: Conversation;
@@ -67,12 +75,18 @@ export class Session implements ConversationEvents {
   /** It was said that the server says what is no reply. */
   #puzzled = false;
 
-  /** Begins to connect. @throws TlsError `CONNECT_FAILED` when that is not even possible */
-  constructor(service: DeliveryService, props: SessionProps) {
+  /**
+   * Begins to connect, or goes on with what another process has left: it is opened then.
+   *
+   * @throws TlsError `CONNECT_FAILED` when that is not even possible
+   */
+  constructor(service: DeliveryService, props: SessionProps, taken: TakenConnection | null = null) {
     this.#service = service;
     this.props = props;
-    const { options } = service;
-    this.#conversation = new Conversation(connect(service, props), props, options, this);
+    this.begun = taken?.begun ?? systemClock.now();
+    const { options, shared } = service;
+    const native = taken?.native ?? connect(service, props);
+    this.#conversation = new Conversation(native, props, options, this);
     this.#hello = new Hello({
       service,
       conversation: this.#conversation,
@@ -86,8 +100,15 @@ export class Session implements ConversationEvents {
       requiretls: props.requiretls,
       logFlags: props.logFlags,
       tlsrpt: props.report?.attempt ?? null,
+      shared:
+        shared?.serves(props) === true
+          ? (here) => void shared.startTls(this.#conversation, props, here)
+          : null,
       done: (failure) => this.#settleOpening(failure),
     });
+    if (taken !== null) {
+      this.#takeUp(taken);
+    }
   }
 
   /** `host[address]` */
@@ -112,6 +133,16 @@ export class Session implements ConversationEvents {
   /** The handshake broke off without a word of the server. */
   get choked(): boolean {
     return this.#hello.choked;
+  }
+
+  /** What the tlsproxy says that does its TLS; null: none does. */
+  get proxied(): ProxiedTls | null {
+    return this.#conversation.proxied;
+  }
+
+  /** A tlsproxy had, or has, the server's socket. */
+  get passedOn(): boolean {
+    return this.#conversation.passedOn;
   }
 
   /** Can carry a message. */
@@ -162,10 +193,32 @@ export class Session implements ConversationEvents {
     this.#dirty = true;
   }
 
+  /** Leaves it to other processes, or ends it where that cannot be. */
+  async leave(key: ReuseKey): Promise<void> {
+    const { shared } = this.#service;
+    const id = this.#conversation.proxied?.id ?? '';
+    const { begun, uses, props } = this;
+    const { features } = this.#hello;
+    if ((await shared?.leave(props, key, id, { begun, uses, features })) === true) {
+      await this.#conversation.leave();
+    } else {
+      this.quit();
+    }
+  }
+
   /** Ends the connection politely. */
   quit(): void {
     this.#hello.keepSession();
     this.#conversation.quit(this.#transfer?.quitSaid === true ? '' : 'QUIT\r\n');
+  }
+
+  #takeUp({ answer, features, uses }: TakenConnection): void {
+    this.uses = uses;
+    this.relay = this.#conversation.namaddrport;
+    this.#hello.takeUp(features, answer.tls);
+    this.#state = 'idle';
+    this.rest();
+    this.#conversation.takeUp(answer);
   }
 
   #reset(): void {

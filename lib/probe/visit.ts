@@ -93,6 +93,7 @@ class Visit implements ConversationEvents {
       requiretls: null,
       logFlags: parseLoglevel(options.tls.loglevel).flags,
       tlsrpt: null,
+      shared: null,
       done: (failure) => this.#settle(failure),
     });
   }

@@ -24,6 +24,8 @@ export class ClientSessions {
   /** It was said that the store fails; not again before it has worked. */
   #failing = false;
   #closed = false;
+  /** What the store is being told. */
+  readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(props: ClientSessionsProps) {
     this.#props = props;
@@ -50,7 +52,7 @@ export class ClientSessions {
       return;
     }
     this.#props.log?.(`save session ${key} to smtp cache`);
-    void this.#try(() => this.#props.store.update(key, session));
+    this.#tell(() => this.#props.store.update(key, session));
   }
 
   /** A handshake has failed: the session may be why. */
@@ -59,12 +61,19 @@ export class ClientSessions {
       return;
     }
     this.#props.log?.(`remove session ${key} from client cache`);
-    void this.#try(() => this.#props.store.delete(key));
+    this.#tell(() => this.#props.store.delete(key));
   }
 
-  /** Closes the store; nothing is found or kept from now on. */
+  #tell(call: () => Promise<void>): void {
+    const told = this.#try(call);
+    this.#underWay.add(told);
+    void told.then(() => this.#underWay.delete(told));
+  }
+
+  /** Closes the store when it has been told everything; nothing is found or kept from now on. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#inTime(Promise.all(this.#underWay));
     await this.#try(() => this.#props.store.close());
   }
 

@@ -48,7 +48,7 @@ export function openSessionStore(
     throw new TlsError({
       code: 'INVALID_PARAMETER',
       message: `${parameter}: "${database}" is no session cache`,
-      suggestion: 'write memory:, or lmdb: with the name of a file',
+      suggestion: 'write memory:, lmdb: with the name of a file, or redis: with an address',
     });
   }
   return new MemorySessionStore({ timeout });

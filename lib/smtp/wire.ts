@@ -10,11 +10,11 @@ import { changeToTls, type Role } from '../start-tls.js';
 import { LineReader } from './line-reader.js';
 
 export class Wire {
-  readonly connection: NativeConnection;
   readonly input: LineReader;
   /** A write is pending; `drained` tells of its end. */
   blocked = false;
 
+  #connection: NativeConnection;
   #out = '';
   #parts: Buffer[] = [];
   #size = 0;
@@ -23,8 +23,18 @@ export class Wire {
 
   /** @param lineLimit longest line in bytes */
   constructor(connection: NativeConnection, lineLimit: number) {
-    this.connection = connection;
+    this.#connection = connection;
     this.input = new LineReader(lineLimit);
+  }
+
+  get connection(): NativeConnection {
+    return this.#connection;
+  }
+
+  /** Goes on with another connection, which reads nothing yet; the one before had nothing pending. */
+  moveTo(connection: NativeConnection): void {
+    this.#connection = connection;
+    this.#reading = false;
   }
 
   /** Adds to what the next {@link flush} writes. */

@@ -9,29 +9,20 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { addon } from '../addon.js';
 import { TlsError } from '../errors.js';
 import type { Logger } from '../log/logger.js';
-import { openSessionStore } from '../session-cache/open.js';
-import { cacheTimeout, type SessionStore } from '../session-cache/store.js';
+import { cacheTimeout } from '../session-cache/store.js';
+import { type CachesProps, openCaches, refuseSharedDatabase } from './caches.js';
 import { KeyKeeper } from './key-keeper.js';
 import { announcement, encode, FrameReader, type Message, unasked } from './protocol.js';
-import { Requests, type ServiceCache } from './requests.js';
-import type { CacheType, WrappingKey } from './tlsmgr.js';
+import { Requests } from './requests.js';
+import type { WrappingKey } from './tlsmgr.js';
 
-export interface CacheProps {
-  /** `smtpd_tls_session_cache_database` and the like. */
-  readonly database: string;
-  /** Seconds: `smtpd_tls_session_cache_timeout`. */
-  readonly timeout: number;
-}
-
-export interface TlsmgrServiceProps {
+export interface TlsmgrServiceProps extends CachesProps {
   /** Of the UNIX socket. */
   readonly path: string;
   /** Of the socket; default 0o600. */
   readonly mode?: number;
   /** Users that may ask, besides root and the one that the service runs as. */
   readonly allowUids?: readonly number[];
-  readonly smtpd: CacheProps;
-  readonly smtp: CacheProps;
   /** Seals the ticket keys; null: none are made. */
   readonly wrappingKey: WrappingKey | null;
   readonly logger: Logger;
@@ -56,7 +47,7 @@ export class TlsmgrService {
     this.#props = props;
     this.#keys = keys;
     this.#requests = new Requests({
-      caches: { smtpd: openCache('smtpd', props), smtp: openCache('smtp', props) },
+      caches: openCaches(props),
       keys,
       warn: (text) => props.logger.warn(text),
     });
@@ -190,26 +181,6 @@ class Client {
     if (end !== undefined) {
       this.#socket.once('close', end);
     }
-  }
-}
-
-function openCache(type: CacheType, props: TlsmgrServiceProps): ServiceCache {
-  const { database, timeout } = props[type];
-  const warn = (text: string): void => props.logger.warn(text);
-  const parameter = `${type}_tls_session_cache_database`;
-  const store: SessionStore | null = openSessionStore(database, { parameter, timeout, warn });
-  return { store, timeout: cacheTimeout(timeout) };
-}
-
-/** Sessions of servers among those of clients: Postfix does not begin, either. */
-function refuseSharedDatabase({ smtpd, smtp }: TlsmgrServiceProps): void {
-  const shared = smtpd.database === smtp.database && smtpd.database.includes(':');
-  if (shared && !smtpd.database.endsWith(':')) {
-    throw new TlsError({
-      code: 'INVALID_PARAMETER',
-      message: `${smtpd.database} is the session cache of smtpd and of smtp`,
-      suggestion: 'name two',
-    });
   }
 }
 

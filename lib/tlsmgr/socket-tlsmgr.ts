@@ -5,7 +5,14 @@ import { Refused, TlsmgrClient } from './client.js';
 import type { RequestName } from './protocol.js';
 import { keysAlive } from './rotation.js';
 import type { SealedKey } from './sealed-key.js';
-import type { CacheType, TicketKeySource, Tlsmgr, WrappingKey } from './tlsmgr.js';
+import type {
+  CachePolicy,
+  CacheType,
+  TicketKeySource,
+  Tlsmgr,
+  TlsmgrRequests,
+  WrappingKey,
+} from './tlsmgr.js';
 
 export interface SocketTlsmgrProps {
   /** Of the service's UNIX socket. */
@@ -20,17 +27,10 @@ export interface SocketTlsmgrProps {
   readonly backoff?: readonly [first: number, most: number];
 }
 
-export interface CachePolicy {
-  /** There is a database. */
-  readonly cachable: boolean;
-  /** Seconds that a session is kept. */
-  readonly timeout: number;
-}
-
 /** Milliseconds in which a service that has no such cache is not asked again. */
 const refusalPause = 60_000;
 
-export class SocketTlsmgr implements Tlsmgr {
+export class SocketTlsmgr implements Tlsmgr, TlsmgrRequests {
   readonly ticketKeys: TicketKeySource | null;
   readonly #client: TlsmgrClient;
   readonly #stores: Readonly<Record<CacheType, SessionStore>>;
@@ -57,6 +57,17 @@ export class SocketTlsmgr implements Tlsmgr {
   async close(): Promise<void> {
     this.#client.close();
     this.#subscribers.clear();
+  }
+
+  /** Random bytes of the service, 1 to 255. @throws Error (rejects): it does not answer, or refuses the length */
+  async seed(size: number): Promise<Uint8Array> {
+    const field = Buffer.alloc(4);
+    field.writeUInt32BE(Number.isInteger(size) && size >= 0 && size <= 0xffffffff ? size : 0);
+    const [bytes] = (await this.#client.ask('seed', [field])) ?? [];
+    if (bytes?.length !== size) {
+      throw new Error('tlsmgr gives no seed');
+    }
+    return bytes;
   }
 
   /** What the service has for a cache of this type. @throws Error (rejects): it does not answer */

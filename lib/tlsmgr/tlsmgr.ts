@@ -22,6 +22,21 @@ export interface Tlsmgr {
   close(): Promise<void>;
 }
 
+/** What a tlsmgr of Postfix's answers besides. */
+export interface TlsmgrRequests {
+  /** Random bytes, 1 to 255. @throws TlsError (rejects) `INVALID_ARGUMENT` */
+  seed(size: number): Promise<Uint8Array>;
+  /** Whether there is a cache of this type, and for how long. @throws Error (rejects): nobody answers */
+  policy(type: CacheType): Promise<CachePolicy>;
+}
+
+export interface CachePolicy {
+  /** There is a database. */
+  readonly cachable: boolean;
+  /** Seconds that a session is kept: 0, or 120 to 8640000. */
+  readonly timeout: number;
+}
+
 /** Where the ticket keys of many processes come from. */
 export interface TicketKeySource {
   /** Names the keys within this process, `redis://cache.example.com/0 mx` for example: who uses it shares them. */

@@ -1,5 +1,6 @@
 /** TLS sessions that nobody uses just now, by the key of all that they depend on. */
 import type { Connection } from '../connection.js';
+import type { NativeClaims, NativeNotice } from '../native.js';
 
 /** A session with a server that has gone from process to process. */
 export interface LiveSession {
@@ -8,10 +9,14 @@ export interface LiveSession {
   /** The outside. */
   readonly tls: Connection;
   readonly sessionTimeout: number;
+  readonly claims: NativeClaims | null;
+  readonly notices: readonly NativeNotice[];
+  /** What the last requester has left for the next. */
+  state: string | null;
   /** How often it was kept and taken. */
   uses: number;
   /** What is to happen when the requester ends its stream: null: the session ends, too. */
-  keep: { readonly key: string; readonly idle: number } | null;
+  keep: { readonly key: string; readonly idle: number; readonly state: string | null } | null;
 }
 
 interface Entry {

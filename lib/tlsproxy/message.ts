@@ -4,7 +4,7 @@
  * ```
  * proxy      {"protocol":"mxtls-tlsproxy","version":1}
  * requester  {"role":"server","peer":"[192.0.2.1]:2525", ...}        with the socket's descriptor (SCM_RIGHTS)
- * proxy      {"ok":true,"id":"…","reused":false,"tls":{…}}           or {"ok":false,"code":"…","message":"…"}
+ * proxy      {"ok":true,"id":"…","reused":false,"tls":{…}}           or {"ok":false,"begun":true,"code":"…","message":"…"}
  * ```
  *
  * After `ok` the stream is the inside of the TLS session; ending one's side of it ends the session with a close-notify.
@@ -12,12 +12,16 @@
  */
 import type { Connection } from '../connection.js';
 import { TlsError } from '../errors.js';
+import type { NativeClaims, NativeNotice } from '../native.js';
 import type { TlsSnapshot } from '../snapshot.js';
+import type { CipherGrade } from '../tls/ciphers.js';
+import type { ContextSettings } from '../tls/context-settings.js';
 import type { TlsLevel } from '../tls/levels.js';
 
 export const announcement = { protocol: 'mxtls-tlsproxy', version: 1 } as const;
 
-const longestLine = 64 * 1024;
+/** Bytes without the line's end. */
+export const longestLine = 64 * 1024;
 
 /** What is asked for. Times in seconds. */
 export type TlsproxyRequest = ServerRequest | ClientRequest | TakeRequest | KeepRequest;
@@ -45,14 +49,24 @@ export interface ClientRequest extends Timed {
   readonly host: string;
   /** Default: the proxy's own. */
   readonly level?: TlsLevel;
-  /** Server name to send. */
+  /** `>=TLSv1.2`; default, as for the two that follow: what the proxy has for such a level. */
+  readonly protocols?: string;
+  readonly ciphers?: CipherGrade;
+  /** Ciphers, beside those that the level excludes. */
+  readonly exclude?: readonly string[];
+  /** Server name to send; empty: none. */
   readonly servername?: string;
   /** See `PeerMatch`. */
   readonly names?: readonly string[];
   readonly fingerprints?: readonly string[];
   /** TLSA records: usage, selector, matching type, data in hex. */
   readonly tlsa?: readonly (readonly [number, number, number, string])[];
+  /** PEM files, which the proxy reads. */
+  readonly trustAnchorFiles?: readonly string[];
   readonly enableRpk?: boolean;
+  readonly forcedFailure?: boolean;
+  /** What the requester's own context would be made of; the proxy refuses when its own is of something else. */
+  readonly settings?: ContextSettings;
 }
 
 /** A session that another process has left; `{"ok":false,"code":"NOT_FOUND"}` if there is none. No descriptor. */
@@ -69,6 +83,8 @@ export interface KeepRequest {
   readonly key: string;
   /** Seconds that it may wait for somebody; default 2, as Postfix's `smtp_connection_cache_time_limit`. */
   readonly idle?: number;
+  /** For who takes the session: what the server has said it can do, for example. */
+  readonly state?: string;
 }
 
 export type TlsproxyAnswer =
@@ -80,8 +96,32 @@ export type TlsproxyAnswer =
       /** How often the session was kept and taken. */
       readonly uses: number;
       readonly tls: TlsSnapshot | null;
+      /** What the peer says it is; null without a certificate. */
+      readonly claims: NativeClaims | null;
+      /** What could not be matched. */
+      readonly notices: readonly NativeNotice[];
+      /** What {@link KeepRequest} had; null: nothing. */
+      readonly state: string | null;
     }
-  | { readonly ok: false; readonly code: string; readonly message: string };
+  | Refusal;
+
+export interface Refusal {
+  readonly ok: false;
+  /** The handshake had begun: the peer is lost. */
+  readonly begun: boolean;
+  /** With what follows, as in `TlsError`. */
+  readonly code: string;
+  readonly message: string;
+  readonly reason: string | null;
+  readonly library: string | null;
+  readonly errno: number;
+}
+
+/** @param begun see {@link Refusal} */
+export function refusal(error: TlsError, begun: boolean): Refusal {
+  const { code, message, reason, library, errno } = error;
+  return { ok: false, begun, code, message, reason, library, errno };
+}
 
 /** One line to the peer. */
 export function writeLine(connection: Connection, value: object): void {

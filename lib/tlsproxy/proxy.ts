@@ -13,7 +13,7 @@ import { engineLogger, type Logger } from '../log/logger.js';
 import type { NativeConnection, NativeListener } from '../native.js';
 import type { SmtpdTlsOptions, SmtpTlsOptions } from '../config/options.js';
 import { ensureLibrary } from '../tls/library.js';
-import { announcement, readLine, violation, writeLine } from './message.js';
+import { announcement, readLine, refusal, violation, writeLine } from './message.js';
 import { readRequest } from './request.js';
 import { Sessions } from './sessions.js';
 
@@ -142,7 +142,7 @@ export class Tlsproxy {
       this.#logger.warn(error.message);
     }
     if (!requester.destroyed) {
-      writeLine(requester, { ok: false, code: error.code, message: error.message });
+      writeLine(requester, refusal(error, false));
       requester.end();
       requester.resume();
     }

@@ -1,4 +1,6 @@
 /** What a requester may ask for, checked field by field: it may be a program in any language. */
+import type { CipherGrade } from '../tls/ciphers.js';
+import type { ContextSettings } from '../tls/context-settings.js';
 import { clientLevel, type TlsLevel } from '../tls/levels.js';
 import { type ClientRequest, type TlsproxyRequest, violation } from './message.js';
 
@@ -20,6 +22,7 @@ export function readRequest(fields: Fields): TlsproxyRequest {
         key: text('key', fields.key),
         id: text('id', fields.id),
         ...optional('idle', seconds, fields),
+        ...optional('state', text, fields),
       };
     default:
       throw violation('"role" must be server, client, take or keep');
@@ -32,11 +35,17 @@ function readClient(fields: Fields): ClientRequest {
     ...timed(fields),
     host: text('host', fields.host),
     ...optional('level', level, fields),
-    ...optional('servername', text, fields),
+    ...optional('protocols', text, fields),
+    ...optional('ciphers', grade, fields),
+    ...optional('exclude', texts, fields),
+    ...optional('servername', anyText, fields),
     ...optional('names', texts, fields),
     ...optional('fingerprints', texts, fields),
     ...optional('tlsa', records, fields),
+    ...optional('trustAnchorFiles', texts, fields),
     ...optional('enableRpk', flag, fields),
+    ...optional('forcedFailure', flag, fields),
+    ...optional('settings', settings, fields),
   };
 }
 
@@ -73,6 +82,24 @@ function text(name: string, value: unknown): string {
     throw violation(`"${name}" must be a text`);
   }
   return value;
+}
+
+function anyText(name: string, value: unknown): string {
+  return value === '' ? '' : text(name, value);
+}
+
+function grade(name: string, value: unknown): CipherGrade {
+  if (value !== 'high' && value !== 'medium' && value !== 'null') {
+    throw violation(`"${name}" must be a cipher grade`);
+  }
+  return value;
+}
+
+function settings(name: string, value: unknown): ContextSettings {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw violation(`"${name}" must be an object`);
+  }
+  return value as ContextSettings;
 }
 
 function texts(name: string, value: unknown): readonly string[] {

@@ -6,12 +6,14 @@ import type { SmtpdTlsOptions, SmtpTlsOptions } from '../config/options.js';
 import { Connection } from '../connection.js';
 import { TlsError } from '../errors.js';
 import { logEstablished, logHandshakeFailure } from '../log/handshake.js';
-import type { Logger } from '../log/logger.js';
+import { type Logger, printable } from '../log/logger.js';
 import { parseLoglevel } from '../log/loglevel.js';
 import type { NativeContext, StartTlsProps } from '../native.js';
 import { serverTls, type TlsSetup } from '../setup.js';
-import { clientTlsProps, createClientContext } from '../tls/client-context.js';
-import { peerAuth } from '../tls/peer-auth.js';
+import { createClientContext } from '../tls/client-context.js';
+import { contextSettings, settingsThatDiffer } from '../tls/context-settings.js';
+import type { ResolvedSmtpTls } from '../tls/options.js';
+import { requestedTls } from './client-policy.js';
 import { join } from './join.js';
 import { KeptSessions, type LiveSession } from './kept.js';
 import {
@@ -19,6 +21,7 @@ import {
   type KeepRequest,
   type ServerRequest,
   type TakeRequest,
+  refusal,
   type TlsproxyRequest,
   violation,
   writeLine,
@@ -33,6 +36,8 @@ export interface SessionsProps {
 
 const defaultTimeout = 300;
 const defaultIdle = 2;
+/** Different warnings about settings; more nobody needs. */
+const mostTold = 100;
 /** Seconds by which the requester's own time limit comes first, as in Postfix. */
 const grace = 10;
 
@@ -42,6 +47,8 @@ export class Sessions {
   #clientContext: NativeContext | null = null;
   readonly #live = new Map<string, LiveSession>();
   readonly #waiting: KeptSessions;
+  /** Warnings about settings: each once. */
+  readonly #told = new Set<string>();
 
   /** @throws TlsError what cannot be set up */
   constructor(props: SessionsProps) {
@@ -105,24 +112,26 @@ export class Sessions {
       throw disabled('client');
     }
     const { tls } = resolveSmtp({ tls: client });
-    const { level = tls.securityLevel, host, servername, names, fingerprints } = request;
+    this.#requireSameSettings(tls, request);
     const warn = (text: string): void => logger.warn(text);
-    const match = {
-      ...(names === undefined ? {} : { names }),
-      ...(fingerprints === undefined ? {} : { fingerprints }),
-      tlsa: (request.tlsa ?? []).map(([usage, selector, matchingType, data]) => ({
-        ...{ usage, selector, matchingType },
-        data: Buffer.from(data, 'hex'),
-      })),
-      enableRpk: request.enableRpk ?? tls.enableRpk,
-    };
-    const props = clientTlsProps(tls, {
-      ...{ level, host, nexthop: host, warn, session: null, trace: false },
-      timeout: defaultTimeout * 1000,
-      policy: servername === undefined ? {} : { servername },
-      auth: peerAuth(level, match, warn),
-    });
-    return { context: this.#client(client), props };
+    return { context: this.#client(client), props: requestedTls(tls, request, warn) };
+  }
+
+  /** A session must not depend on settings that its requester has not. */
+  #requireSameSettings(tls: ResolvedSmtpTls, { peer, settings }: ClientRequest): void {
+    const others = settings === undefined ? [] : settingsThatDiffer(contextSettings(tls), settings);
+    if (others.length === 0) {
+      return;
+    }
+    const names = printable(others.join(' '));
+    const what = `request from tlsproxy client with unexpected settings: ${names}`;
+    if (!this.#told.has(what) && this.#told.size < mostTold) {
+      this.#told.add(what);
+      this.#props.logger.warn(
+        `${peer}: ${what}; give both the same, or the client a tlsproxy of its own`,
+      );
+    }
+    throw new TlsError({ code: 'INVALID_STATE', message: what });
   }
 
   #client(client: SmtpTlsOptions): NativeContext {
@@ -140,7 +149,8 @@ export class Sessions {
     }
     const direction = role === 'server' ? 'from' : 'to';
     this.#props.logger.info(`CONNECT ${direction} ${peer}`);
-    const tls = new Connection(addon.adopt(fd), role);
+    const native = addon.adopt(fd);
+    const tls = new Connection(native, role);
     tls.on('error', () => undefined);
     const unwatch = watch(requester, () => tls.abort());
     try {
@@ -148,12 +158,20 @@ export class Sessions {
     } catch (error) {
       if (error instanceof TlsError) {
         logHandshakeFailure(this.#props.logger, { direction, namaddr: peer, error });
+        refuse(requester, error);
+        return;
       }
       throw error;
     } finally {
       unwatch();
     }
-    this.#attach(requester, { id: randomUUID(), peer, tls, sessionTimeout, uses: 0, keep: null });
+    this.#attach(requester, {
+      ...{ id: randomUUID(), peer, tls, sessionTimeout, uses: 0, keep: null, state: null },
+      ...{
+        claims: native.claims(),
+        notices: role === 'client' ? (native.takeNotices() ?? []) : [],
+      },
+    });
     this.#log(tls, direction, peer);
   }
 
@@ -167,10 +185,11 @@ export class Sessions {
   }
 
   #attach(requester: Connection, session: LiveSession): void {
-    const { id, tls, uses, sessionTimeout } = session;
+    const { id, tls, uses, sessionTimeout, claims, notices, state } = session;
     session.keep = null;
     this.#live.set(id, session);
-    writeLine(requester, { ok: true, id, reused: uses > 0, uses, tls: tls.tls });
+    const reused = uses > 0;
+    writeLine(requester, { ok: true, id, reused, uses, tls: tls.tls, claims, notices, state });
     join({
       ...{ tls, plain: requester, timeout: (sessionTimeout + grace) * 1000 },
       detach: () => session.keep !== null && tls.role === 'client',
@@ -178,6 +197,7 @@ export class Sessions {
         this.#live.delete(id);
         if (session.keep !== null && !tls.destroyed && tls.writable) {
           session.uses += 1;
+          session.state = session.keep.state;
           this.#waiting.add(session, session.keep.key, session.keep.idle);
         }
       },
@@ -187,7 +207,7 @@ export class Sessions {
   #take({ key }: TakeRequest, requester: Connection): void {
     const session = this.#waiting.take(key);
     if (session === null) {
-      writeLine(requester, { ok: false, code: 'NOT_FOUND', message: 'no session is kept' });
+      writeLine(requester, notFound('no session is kept'));
       requester.end();
       requester.resume();
       return;
@@ -195,16 +215,14 @@ export class Sessions {
     this.#attach(requester, session);
   }
 
-  #keep({ id, key, idle = defaultIdle }: KeepRequest, requester: Connection): void {
+  #keep(request: KeepRequest, requester: Connection): void {
+    const { id, key, idle = defaultIdle, state = null } = request;
     const session = this.#live.get(id);
     const known = session?.tls.role === 'client';
     if (known) {
-      session.keep = { key, idle };
+      session.keep = { key, idle, state };
     }
-    writeLine(
-      requester,
-      known ? { ok: true } : { ok: false, code: 'NOT_FOUND', message: 'no such session' },
-    );
+    writeLine(requester, known ? { ok: true } : notFound('no such session'));
     requester.end();
     requester.resume();
   }
@@ -225,6 +243,19 @@ function watch(requester: Connection, gone: () => void): () => void {
   };
   requester.on('readable', look).on('end', gone).on('close', gone);
   return () => requester.off('readable', look).off('end', gone).off('close', gone);
+}
+
+/** The handshake has failed, the requester may have gone. */
+function refuse(requester: Connection, error: TlsError): void {
+  if (!requester.destroyed) {
+    writeLine(requester, refusal(error, true));
+    requester.end();
+    requester.resume();
+  }
+}
+
+function notFound(message: string): object {
+  return { ok: false, code: 'NOT_FOUND', message };
 }
 
 function timed({ props, request }: BeginProps): StartTlsProps {

@@ -37,6 +37,7 @@ Napi::Function Connection::define_class(Napi::Env env)
                       method_of<&Connection::set_timeout>("setTimeout"),
                       method_of<&Connection::set_deadline>("setDeadline"),
                       value_of("open", Napi::Boolean::New(env, true)),
+                      getter_of<&Connection::get_fd>("fd"),
                       getter_of<&Connection::get_bytes_read>("bytesRead"),
                       getter_of<&Connection::get_bytes_written>("bytesWritten"),
                       getter_of<&Connection::get_remote_address>("remoteAddress"),

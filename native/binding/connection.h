@@ -76,6 +76,7 @@ class Connection final : public ObjectWrap<Connection>,
     napi_value get_remote_address(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_remote_port(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_local_address(Napi::Env env, const Napi::CallbackInfo &info);
+    napi_value get_fd(Napi::Env env, const Napi::CallbackInfo &info);
     napi_value get_local_port(Napi::Env env, const Napi::CallbackInfo &info);
     std::string address(bool remote, int *port);
 

@@ -85,4 +85,11 @@ napi_value Connection::send_descriptor(Napi::Env env, const Napi::CallbackInfo &
     return env.Undefined();
 }
 
+/* To be passed on before the next turn; in TLS it is of no use to anybody. */
+napi_value Connection::get_fd(Napi::Env env, const Napi::CallbackInfo &)
+{
+    bool plain = state_ == State::open && !glue_conn_is_tls(conn_);
+    return Napi::Number::New(env, plain ? glue_conn_fd(conn_) : -1);
+}
+
 } // namespace mxtls

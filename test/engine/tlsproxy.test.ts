@@ -159,8 +159,9 @@ test.each([
   expect(await heard(stream)).toBe('{"protocol":"mxtls-tlsproxy","version":1}\n');
   stream.on('error', () => undefined).write(text);
   expect(JSON.parse(await heard(stream))).toEqual({
-    ...{ ok: false, code: 'TLSPROXY_PROTOCOL' },
+    ...{ ok: false, begun: false, code: 'TLSPROXY_PROTOCOL' },
     message: `tlsproxy: ${message}`,
+    ...{ reason: null, library: null, errno: 0 },
   });
 });
 
@@ -295,4 +296,23 @@ test('as a program: says where it listens, serves, and ends at SIGTERM', async (
   run.child.kill('SIGTERM');
   expect(await run.exit).toBe(0);
   expect(run.stderr).toMatch(/^mxtls\/tlsproxy\[\d+\]: CONNECT from \[::1\]:25$/m);
+});
+
+test('as a program: tlsproxy_tls_* come before smtpd_tls_*', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'mxtls-proxy-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'tlsproxy');
+  const run = new Run([
+    ...['tlsproxy', '--socket', path, '--role', 'server'],
+    ...parameters('smtpd_tls_security_level=may', 'smtpd_tls_chain_files=/nonexistent'),
+    ...parameters(`tlsproxy_tls_chain_files=${rsa.chainFile}`, 'tlsproxy_tls_protocols=<=TLSv1.2'),
+  ]);
+  await run.until(() => run.stdout === `listening ${path}\n`);
+  const { accepted, client } = await pair();
+  const peer = secure(client);
+  const { tls, stream } = await tlsByProxy(path, accepted, { role: 'server', peer: '[::1]:25' });
+  expect(tls.protocol).toBe('TLSv1.2');
+  await peer;
+  stream.destroy();
+  expect(run.stderr).not.toMatch(/warning/);
 });

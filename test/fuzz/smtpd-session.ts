@@ -27,6 +27,7 @@ class Pipe implements NativeConnection {
   readonly remotePort = 1;
   readonly localAddress = '192.0.2.2';
   readonly localPort = 25;
+  readonly fd = -1;
   readonly bytesRead = 0;
   readonly bytesWritten = 0;
   open = true;

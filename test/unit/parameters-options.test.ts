@@ -76,15 +76,9 @@ test('defaults follow what is set and is no option: release, stress, older names
   });
 });
 
-test('what nothing acts upon yet says so, once, and is no option', () => {
-  expect(fromLine('tlsproxy_tls_security_level=may', 'tlsproxy_tls_loglevel=1')).toEqual({
-    smtpd: {},
-    smtp: {},
-    library: {},
-    warnings: [
-      'parameter tlsproxy_tls_security_level is known but has no effect in this version',
-      'parameter tlsproxy_tls_loglevel is known but has no effect in this version',
-    ],
+test('what belongs to a service of its own is no option of the engines, and no warning', () => {
+  expect(fromLine('tlsproxy_tls_security_level=may', 'tlsmgr_service_name=x')).toEqual({
+    ...{ smtpd: {}, smtp: {}, library: {}, warnings: [] },
   });
 });
 

@@ -39,7 +39,7 @@ test('of the TLS parameters two defaults are not those of Postfix', () => {
   expect(ours.map((row) => row.name)).toEqual(['tls_config_file', 'tls_eecdh_auto_curves']);
 });
 
-test('ignored beyond Postfix are the seeds of the library and the program openssl', () => {
+test('ignored beyond Postfix are seeds, the program openssl, and what a request to tlsproxy brings along', () => {
   const postfix = new Set(facts.filter(({ notes }) => notes !== '').map(({ name }) => name));
   const more = parameters.filter((row) => row.ignored !== undefined && !postfix.has(row.name));
   expect(more.map((row) => row.name)).toEqual([
@@ -50,6 +50,8 @@ test('ignored beyond Postfix are the seeds of the library and the program openss
     'tls_random_prng_update_period',
     'tls_random_reseed_period',
     'tls_random_source',
+    'tlsproxy_client_loglevel_parameter', // the policy, and the loglevel's name, come with each request, or not at all
+    'tlsproxy_client_policy_maps',
   ]);
 });
 

@@ -107,6 +107,7 @@ const smtpFields: Record<keyof Omit<SmtpParameters, 'tls'>, true> = {
   tlsrptEnable: true,
   tlsrptSocketName: true,
   tlsrptSkipReusedHandshakes: true,
+  tlsproxyServiceName: true,
   connectionCacheTimeLimit: true,
   connectionReuseTimeLimit: true,
   connectionReuseCountLimit: true,

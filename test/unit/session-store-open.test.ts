@@ -41,7 +41,7 @@ test.each(['pgsql:x', 'x', '/var/lib/scache', 'lmdb:', 'lmdb'])('%s is refused',
     expect.objectContaining({
       class: 'usage',
       code: 'INVALID_PARAMETER',
-      message: `smtp_tls_session_cache_database: "${database}" is no session cache; write memory:, or lmdb: with the name of a file`,
+      message: `smtp_tls_session_cache_database: "${database}" is no session cache; write memory:, lmdb: with the name of a file, or redis: with an address`,
     }),
   );
 });
