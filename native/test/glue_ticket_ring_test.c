@@ -260,7 +260,7 @@ static void no_allocation_that_fails_does_harm(void)
     testlib_faults_each(open_and_use, 1);
 }
 
-/* Sets and keys are used again; three at a time, and one that a slow handshake has. */
+/* Sets and keys are used again; a few at a time, and one that a slow handshake has. */
 static void a_million_rotations_leave_memory_flat(void)
 {
     glue_ticket_ring *ring = testlib_ring("flat", "secret");

@@ -19,6 +19,7 @@ import {
 } from './rounds.mjs';
 import { withServer } from './servers.mjs';
 import { measureDestinations } from './destinations-figure.mjs';
+import { measureForeign } from './foreign-figure.mjs';
 import { measureResumed } from './resumed-figure.mjs';
 import { measureSni } from './sni-figure.mjs';
 import { measureStores } from './stores-figure.mjs';
@@ -212,6 +213,11 @@ export const FIGURES = {
   resumed: {
     about: 'server CPU per resumed handshake: the ring of ticket keys, against full handshakes too',
     measure: measureResumed,
+  },
+  foreign: {
+    about:
+      'server CPU per hello with a ticket that nobody has given, against a full handshake, and questions asked',
+    measure: measureForeign,
   },
   sni: {
     about:

@@ -19,6 +19,8 @@ export const SETTLE_MS = 100;
  * @property {readonly [number, number]} flat  handshakes at the first and at the last look
  * @property {number} flood             RSA-4096 handshakes per round
  * @property {number} floodRounds
+ * @property {number} foreign           hellos per round with tickets that nobody has given
+ * @property {number} foreignRounds
  * @property {number} bulk              messages of 64 MiB per round
  * @property {number} bulkRounds
  * @property {number} destinations      next hops that one client has mail for

@@ -20,6 +20,7 @@ const PEERS = ['20', '24'];
  * @property {boolean} [chunking]          SMTP servers: it has BDAT
  * @property {(settings: Settings) => LineChild} spawn
  * @property {() => Pick<Server, 'name' | 'spawn'>} [withFixedKey]  mxtls whose tickets OpenSSL makes
+ * @property {(folder: string) => Pick<Server, 'name' | 'spawn'>} [withTlsmgr]  mxtls with a tlsmgr service
  * @property {(table: string) => Pick<Server, 'name' | 'spawn'>} [withNames]  mxtls with a table of names
  *
  * @typedef {object} Settings
@@ -78,6 +79,14 @@ function mxtlsServer(program) {
         new LineChild(process.execPath, [
           ...nodeArguments(program, settings),
           '--fixed-ticket-key',
+        ]),
+    }),
+    withTlsmgr: (folder) => ({
+      name: 'mxtls',
+      spawn: (settings) =>
+        new LineChild(process.execPath, [
+          ...nodeArguments('mxtls-tlsmgr-server.mjs', settings),
+          ...['--tlsmgr', folder],
         ]),
     }),
     withNames: (table) => ({

@@ -107,7 +107,7 @@ describe.each(versions)('%s', (version) => {
     const first = await visit(port, version);
     const prefix = first.ticket.subarray(0, 8);
     const begin = performance.now();
-    for (let i = 0; i < 100; i++) {
+    for (let i = 0; i < 2500; i++) {
       const name = i % 2 === 0 ? randomBytes(16) : Buffer.concat([prefix, randomBytes(8)]);
       const { resumed, renewed } = await visit(port, version, renamed(first, name));
       expect({ resumed, renewed }).toEqual({ resumed: false, renewed: true });
@@ -118,7 +118,7 @@ describe.each(versions)('%s', (version) => {
     expect(new Set(source.asked).size).toBe(source.asked.length);
     expect(source.asked.every((name) => name.startsWith(prefix.toString('hex')))).toBe(true);
     expect((await visit(port, version, first.session)).resumed).toBe(true);
-  });
+  }, 60_000);
 
   test('a key that only the service knows yet is asked for, and resumes', async () => {
     const now = Date.now();

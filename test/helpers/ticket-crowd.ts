@@ -8,8 +8,6 @@ import { versions, visit } from './ticket-visit.js';
 
 /** A server process that is started again at another port, and visited only while it is `open`. */
 export class Member {
-  /** It knows the keys, or has somebody to ask. */
-  knows = true;
   readonly host: string;
   readonly #launch: () => Run;
   #run: Run | null = null;
@@ -68,6 +66,14 @@ export class Member {
   }
 }
 
+export const lost = /full TLS handshakes meanwhile/;
+const found = /works again/;
+
+/** Lines of a server's log. */
+export function count(run: Run, text: RegExp): number {
+  return run.stderr.match(new RegExp(text, 'g'))?.length ?? 0;
+}
+
 interface Holder {
   readonly version: (typeof versions)[number];
   /** Null: none was given. */
@@ -87,6 +93,8 @@ export class Crowd {
   readonly missed: string[] = [];
   /** Tickets younger than that, each time that one was used. */
   young = 0;
+  /** Whether a ticket that does not resume is one of {@link missed}. */
+  counts = true;
   readonly #members: readonly Member[];
   readonly #good: number;
   readonly #idle: Holder[] = Array.from({ length: holders }, (_, i) => ({
@@ -112,6 +120,32 @@ export class Crowd {
     while (this.rollovers < until) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
+  }
+
+  /**
+   * Ends who keeps the keys, and begins anew once each server has said that it is lost. Until each has said that it is found, a ticket need
+   * not resume: keys run out, and new ones are known to some.
+   */
+  async without(
+    members: readonly Member[],
+    kill: () => Promise<void>,
+    start: () => Promise<void>,
+  ): Promise<void> {
+    this.counts = false;
+    const before = members.map(({ run }) => ({ run, losses: count(run, lost) }));
+    await kill();
+    await Promise.all(
+      members.map(({ run }) => {
+        const losses = before.find((one) => one.run === run)?.losses ?? 0;
+        return run.until(() => count(run, lost) > losses);
+      }),
+    );
+    await start();
+    await Promise.all(
+      members.map(({ run }) => run.until(() => count(run, found) === count(run, lost))),
+    );
+    await this.rolledOver(1);
+    this.counts = true;
   }
 
   /** Visits while `incidents` happen, and until there were so many rollovers. */
@@ -151,7 +185,7 @@ export class Crowd {
   async #come(holder: Holder, member: Member, port: number): Promise<void> {
     const { version, session, since } = holder;
     const begun = Date.now();
-    const counts = member.knows;
+    const { counts } = this;
     const {
       resumed,
       renewed,

@@ -15,8 +15,9 @@
 #include "bench.h"
 #include "load.h"
 
-static const load_mode *const modes[] = {&load_handshake_mode, &load_resumed_mode, &load_idle_mode,
-                                         &load_smtp_mode, &load_smtp_bdat_mode};
+static const load_mode *const modes[] = {
+    &load_handshake_mode, &load_resumed_mode, &load_foreign_mode,  &load_unknown_mode,
+    &load_idle_mode,      &load_smtp_mode,    &load_smtp_bdat_mode};
 
 enum { MODES = sizeof modes / sizeof modes[0] };
 
@@ -98,6 +99,7 @@ static const load_mode *parse(int argc, char **argv, load_options *options)
         exit(64);
     }
     options->resume = mode->resumes;
+    options->invented = mode->invents;
     return mode;
 }
 

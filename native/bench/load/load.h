@@ -22,6 +22,7 @@ typedef struct load_options {
     const char *group;
     bool tls12;         /* instead of TLS 1.3 */
     bool resume;        /* all but the first come back with its session */
+    size_t invented;    /* bytes of their ticket's key name that are random, from its end */
     bool hold;          /* keep finished connections open until the end of stdin */
     unsigned long size; /* bytes of the message of the smtp modes */
     const char *data;   /* that message with the end of data */
@@ -55,11 +56,14 @@ typedef struct load_mode {
     const char *summary;
     bool can_hold;
     bool resumes;
+    size_t invents;                        /* bytes of key names, see load_options */
     load_action actions[LOAD_MAX_ACTIONS]; /* ends at NULL */
 } load_mode;
 
 extern const load_mode load_handshake_mode;
 extern const load_mode load_resumed_mode;
+extern const load_mode load_foreign_mode;
+extern const load_mode load_unknown_mode;
 extern const load_mode load_idle_mode;
 extern const load_mode load_smtp_mode;
 extern const load_mode load_smtp_bdat_mode;
@@ -73,6 +77,10 @@ typedef struct load_result {
     double cpu;     /* microseconds of this process in that time */
     double seconds; /* from the first connect to the last close, or until all are held */
 } load_result;
+
+/* load_invented.c: the session that others come back with, its ticket by a key that is not there.
+ */
+SSL_SESSION *load_invented_session(size_t invented);
 
 /* load_run.c: drives all connections through the mode. */
 load_result load_run(const load_mode *mode, const load_options *options);

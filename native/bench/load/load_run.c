@@ -43,7 +43,7 @@ static unsigned long at_a_time(const load_options *options);
 static double now(void);
 static double cpu_now(void);
 static void start_one(load_state *state);
-static void offer_session(SSL *ssl);
+static void offer_session(const load_options *options, SSL *ssl);
 static void name_server(const load_state *state, SSL *ssl);
 static int connect_socket(unsigned long port);
 static void step(load_state *state, load_conn *conn);
@@ -125,7 +125,7 @@ static void start_one(load_state *state)
         bench_fail_openssl("out of memory");
     }
     name_server(state, ssl);
-    offer_session(ssl);
+    offer_session(state->options, ssl);
     struct epoll_event event = {
         .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
         .data.ptr = conn,
@@ -138,10 +138,11 @@ static void start_one(load_state *state)
 }
 
 /* A copy: OpenSSL (3.5) has a client use a session of TLS 1.3 once, and marks it. */
-static void offer_session(SSL *ssl)
+static void offer_session(const load_options *options, SSL *ssl)
 {
     if (load_tls_session() != NULL) {
-        SSL_SESSION *copy = SSL_SESSION_dup(load_tls_session());
+        SSL_SESSION *copy = options->invented == 0 ? SSL_SESSION_dup(load_tls_session())
+                                                   : load_invented_session(options->invented);
         if (copy == NULL || SSL_set_session(ssl, copy) != 1) {
             bench_fail_openssl("cannot offer a session");
         }
