@@ -309,6 +309,8 @@ export interface StartTlsProps {
   readonly tickets: boolean;
   /** Server: notices tell which ticket keys were used. */
   readonly noteTickets: boolean;
+  /** Server: in TLS 1.3 tickets may wait for what is said next and leave with it, 200 ms at most. */
+  readonly delayTickets: boolean;
   /** Client; null: nothing is matched. */
   readonly auth: NativePeerAuth | null;
   /**

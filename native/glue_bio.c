@@ -52,12 +52,12 @@ long glue_bio_recv(struct glue_conn *conn, void *buf, size_t len)
 }
 
 /*
- * Tickets of TLS 1.3 end a server's handshake, and what the server says next is not far: the kernel
- * keeps them for that, for 200 ms at most. In TLS 1.2 a ticket goes before the server's Finished.
+ * In TLS 1.3 tickets are the last that a server writes in its handshake. In TLS 1.2 its Finished
+ * follows them, and takes them along.
  */
 static bool awaits_more(const struct glue_conn *conn)
 {
-    return conn->more_follows || (conn->mode == GLUE_MODE_HANDSHAKE &&
+    return conn->more_follows || (conn->delay_tickets && conn->mode == GLUE_MODE_HANDSHAKE &&
                                   SSL_get_state(conn->ssl) == TLS_ST_SW_SESSION_TICKET);
 }
 

@@ -349,6 +349,7 @@ struct glue_conn {
     struct glue_trace *trace; /* owned; only while this session is traced */
     glue_ticket_set *tickets; /* a pin, from the first use of a ticket key to the handshake's end */
     bool note_tickets;        /* what is done with ticket keys becomes notices */
+    bool delay_tickets;       /* of TLS 1.3, they may wait for what is written next */
     glue_auth *auth;          /* owned reference; a client's, or NULL */
     bool must_match;          /* as it says, unless no record was usable */
     bool forced_failure;      /* verification is to fail */

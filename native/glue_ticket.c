@@ -247,6 +247,7 @@ glue_status glue_ticket_configure(glue_context *context, const glue_context_prop
 void glue_ticket_apply(struct glue_conn *conn, const glue_tls_props *props)
 {
     conn->note_tickets = props->note_tickets;
+    conn->delay_tickets = props->delay_tickets;
     if (props->no_tickets) {
         /* Either alone lets tickets of one kind through (OpenSSL 3.5): TLS 1.3's stateful ones, or
          * TLS 1.2's. */

@@ -320,6 +320,7 @@ typedef struct glue_tls_props {
     bool slow_shutdown;       /* tls_fast_shutdown_enable = no: our FIN waits for the peer */
     bool no_tickets;          /* server: neither gives nor takes one */
     bool note_tickets;        /* server: what is done with ticket keys becomes notices */
+    bool delay_tickets;       /* server: of TLS 1.3, they may wait for what is written next */
     glue_auth *auth;          /* lent (a reference is taken); client; NULL: nothing is matched */
     const unsigned char *session; /* lent; client: what glue_conn_take_session() gave, or NULL */
     size_t session_len;
@@ -327,7 +328,7 @@ typedef struct glue_tls_props {
 
 #define GLUE_TLS_PROPS_DEFAULT                                                                     \
     {                                                                                              \
-        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false, false, false, NULL, NULL, 0                      \
+        NULL, NULL, -1, {-1, -1, 0}, 0, 0, false, false, false, false, NULL, NULL, 0               \
     }
 
 /* A plaintext connection on a non-blocking socket; owns `fd` (closes it) unless NULL is returned.

@@ -158,7 +158,13 @@ export class Service {
     }
     return {
       ...tlsProps,
-      ...(usual ? {} : { ...sessionSettings(this.options.tls, trace), noteTickets: cache }),
+      ...(usual
+        ? {}
+        : {
+            ...sessionSettings(this.options.tls, trace),
+            noteTickets: cache,
+            delayTickets: tlsProps.delayTickets,
+          }),
       ...(excepted ? { tickets: false } : {}),
     };
   }
@@ -172,6 +178,7 @@ export class Service {
       ...sessionSettings(tls, trace),
       tickets: this.tickets.given,
       noteTickets: cache,
+      delayTickets: true, // a reply, or the greeting, follows
     });
   }
 

@@ -19,13 +19,13 @@ export interface ContextProps {
 /** What a session has of the options, beside the context. */
 export type SessionSettings = Pick<
   StartTlsProps,
-  'traceLimit' | 'traceRate' | 'fastShutdown' | 'tickets' | 'noteTickets'
+  'traceLimit' | 'traceRate' | 'fastShutdown' | 'tickets' | 'noteTickets' | 'delayTickets'
 >;
 
 /** Of a session that nobody has set anything for. */
 export const plainSession: SessionSettings = {
   ...{ traceLimit: 0, traceRate: 0, fastShutdown: true },
-  ...{ tickets: true, noteTickets: false },
+  ...{ tickets: true, noteTickets: false, delayTickets: false },
 };
 
 /** @param trace the loglevel wants one */
@@ -36,6 +36,7 @@ export function sessionSettings(options: CommonOptions, trace: boolean): Session
     fastShutdown: options.fastShutdownEnable,
     tickets: true,
     noteTickets: false,
+    delayTickets: false,
   };
 }
 

@@ -67,9 +67,6 @@ void Connection::handshake_done(std::unique_ptr<Handshake> handshake)
     state_ = State::open;
     arm();
     environment_->call(Callback::on_handshake, {object(), env.Null()});
-    if (state_ == State::open && reading_) {
-        read_turn(); /* a client says its first command right behind its Finished */
-    }
 }
 
 /* The trace outlives the connection: how it ended is what one wants to see. */

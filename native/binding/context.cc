@@ -330,6 +330,7 @@ std::shared_ptr<const TlsStart> Context::read_start(Environment *environment,
     start->slow_shutdown = !fields.boolean("fastShutdown");
     start->no_tickets = !fields.boolean("tickets");
     start->note_tickets = fields.boolean("noteTickets");
+    start->delay_tickets = fields.boolean("delayTickets");
     start->session = fields.bytes_or_null("session");
     Napi::Value auth = fields.value("auth");
     if (!fields.ok() || !read_auth(environment, auth, &start->auth)) {

@@ -141,6 +141,7 @@ void Handshake::step()
         props.slow_shutdown = start->slow_shutdown;
         props.no_tickets = start->no_tickets || no_tickets;
         props.note_tickets = start->note_tickets;
+        props.delay_tickets = start->delay_tickets;
         props.auth = start->auth;
         props.session = start->session.empty() ? nullptr : start->session.data();
         props.session_len = start->session.size();

@@ -49,8 +49,9 @@ struct TlsStart {
     size_t trace_limit = 0;   /* bytes; 0: no trace */
     unsigned trace_rate = 0;  /* traces a minute; 0: any number */
     bool slow_shutdown = false;
-    bool no_tickets = false;   /* neither given nor taken */
-    bool note_tickets = false; /* what is done with their keys becomes notices */
+    bool no_tickets = false;    /* neither given nor taken */
+    bool note_tickets = false;  /* what is done with their keys becomes notices */
+    bool delay_tickets = false; /* they may wait for what is said next */
 };
 
 class Mailbox;

@@ -98,6 +98,7 @@ const listener = addon.listen({
     fastShutdown: true,
     tickets: true,
     noteTickets: false,
+    delayTickets: false,
     auth: null,
     session: null,
   },

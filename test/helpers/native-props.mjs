@@ -46,6 +46,7 @@ export const plainTls = {
   fastShutdown: true,
   tickets: true,
   noteTickets: false,
+  delayTickets: false,
   auth: null,
   session: null,
 };

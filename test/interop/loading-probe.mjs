@@ -29,7 +29,7 @@ const anyProtocols = { floor: 0, ceiling: 0, exclude: 0 };
 const session = {
   ...{ sni: null, cipherList: null, securityLevel: -1, timeout: 5000, deadline: 10_000 },
   ...{ traceLimit: 0, traceRate: 0, fastShutdown: true, auth: null, session: null },
-  ...{ tickets: true, noteTickets: false },
+  ...{ tickets: true, noteTickets: false, delayTickets: false },
   protocols: { floor: -1, ceiling: -1, exclude: 0 },
 };
 

@@ -188,6 +188,7 @@ test('a server session has time limits, and of the options what is not in the co
     fastShutdown: true,
     tickets: true,
     noteTickets: false,
+    delayTickets: false,
     auth: null,
     session: null,
   });
