@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Redis, RedisOptions } from 'ioredis';
+import { tolerateSurplusNull } from './ioredis-surplus.js';
 import type { RedisAddress } from './redis-address.js';
 
 export interface RedisLinkProps {
@@ -96,6 +97,7 @@ export class RedisLink {
 
   async #make(): Promise<Redis> {
     const { Redis: Client } = await import('ioredis');
+    await tolerateSurplusNull();
     const redis = new Client(await optionsOf(this.#props));
     this.#keep(redis);
     redis.on('error', (error: unknown) => this.#isLost(error));

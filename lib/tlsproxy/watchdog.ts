@@ -6,17 +6,19 @@ import { Worker } from 'node:worker_threads';
 
 /** The thread: it sleeps, and looks whether the count has changed. */
 const watcher = `
-const { workerData: { beats, timeout } } = require('node:worker_threads');
-const never = new Int32Array(new SharedArrayBuffer(4));
-for (let last = -1; ; ) {
-  Atomics.wait(never, 0, 0, timeout);
-  const now = Atomics.load(beats, 0);
-  if (now === last) {
-    require('node:fs').writeSync(2, 'mxtls: fatal: watchdog timeout\\n');
-    process.kill(process.pid, 'SIGKILL');
+const modules = Promise.all([import('node:worker_threads'), import('node:fs')]);
+modules.then(([{ workerData: { beats, timeout } }, { writeSync }]) => {
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  for (let last = -1; ; ) {
+    Atomics.wait(never, 0, 0, timeout);
+    const now = Atomics.load(beats, 0);
+    if (now === last) {
+      writeSync(2, 'mxtls: fatal: watchdog timeout\\n');
+      process.kill(process.pid, 'SIGKILL');
+    }
+    last = now;
   }
-  last = now;
-}`;
+});`;
 
 /**
  * Watches this process from now on; it does not keep it alive.

@@ -100,12 +100,14 @@ test('tlsmgr_service_name names the service where no option does', async () => {
   const directory = folder();
   await tlsmgr(directory, 'memory:');
   const name = join(directory, 'socket');
-  const runs = Array.from({ length: 2 }, () =>
-    new Run([
-      ...['smtpd', '--listen', '127.0.0.1:0', '-o', `tlsmgr_service_name=${name}`],
-      ...['-o', 'smtpd_tls_wrappermode=yes', '-o', 'tls_session_ticket_cipher='],
-      ...['-o', `smtpd_tls_chain_files=${certificate('ecdsa').chainFile}`],
-    ]),
+  const runs = Array.from(
+    { length: 2 },
+    () =>
+      new Run([
+        ...['smtpd', '--listen', '127.0.0.1:0', '-o', `tlsmgr_service_name=${name}`],
+        ...['-o', 'smtpd_tls_wrappermode=yes', '-o', 'tls_session_ticket_cipher='],
+        ...['-o', `smtpd_tls_chain_files=${certificate('ecdsa').chainFile}`],
+      ]),
   );
   const ports = await Promise.all(runs.map((run) => run.port()));
   await until(() => allResume(ports));
