@@ -210,6 +210,7 @@ export {
 } from './sts/index.js';
 export {
   lookUpTlsrptRecord,
+  type CertificateFailure,
   TlsrptAttempt,
   type TlsrptAttemptProps,
   TlsrptCollector,
