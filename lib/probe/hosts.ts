@@ -39,28 +39,42 @@ export async function findProbeHosts(
   { name: domain, mx: withMx }: Nexthop,
   smtp: ResolvedSmtp,
 ): Promise<FoundHosts> {
-  const options = findOptions(smtp);
+  const search = searchOf(smtp);
   if (!withMx) {
-    const found = await findHost(dns, domain, options);
-    return { ...withoutMx, hosts: rows(domain, null, null, found) };
+    const found = await findHost(dns, domain, search.find);
+    return { ...withoutMx, hosts: rows(search, domain, null, null, found) };
   }
-  const found = await findHosts(dns, domain, options);
+  const found = await findHosts(dns, domain, search.find);
   const name = found.kind === 'found' ? found.domain : domain;
   const mx = await dns.mx(name);
   const mxSecurity = securityOf(mx);
   if (mx.kind === 'found' && mx.records.some(({ exchange }) => exchange !== '')) {
-    return exchanges(dns, name, mx, options);
+    return exchanges(dns, name, mx, search);
   }
   // Where the look-up fails, or with a null MX, there is no host to name.
   const host = mx.kind === 'none' || found.kind === 'found' ? name : null;
-  return { ...withoutMx, hosts: rows(host, null, mxSecurity, found) };
+  return { ...withoutMx, hosts: rows(search, host, null, mxSecurity, found) };
 }
 
-/** The order is the same each time; no address is left out. */
-function findOptions({ inetProtocols, ignoreMxLookupError }: ResolvedSmtp): FindHostsOptions {
+/** How hosts are looked up and named. */
+interface Search {
+  readonly find: FindHostsOptions;
+  readonly firstFamily: 4 | 6;
+  /** `smtp_cname_overrides_servername` */
+  readonly expandNames: boolean;
+}
+
+/** The order is the same each time, with IPv4 first where no family is preferred; no address is left out. */
+function searchOf(options: ResolvedSmtp): Search {
+  const { addressPreference, cnameOverridesServername, ignoreMxLookupError, inetProtocols } =
+    options;
   return {
-    ...{ random: null, addressLimit: 0, addressPreference: 'ipv4', ignoreMxLookupError },
-    inetProtocols: inetProtocols === 'all' ? ['ipv4', 'ipv6'] : [inetProtocols],
+    find: {
+      ...{ random: null, addressLimit: 0, addressPreference: 'ipv4', ignoreMxLookupError },
+      inetProtocols: inetProtocols === 'all' ? ['ipv4', 'ipv6'] : [inetProtocols],
+    },
+    firstFamily: addressPreference === 'ipv6' ? 6 : 4,
+    expandNames: cnameOverridesServername,
   };
 }
 
@@ -68,7 +82,7 @@ async function exchanges(
   dns: DnsLookup,
   mxName: string,
   mx: DnsFound<MxRecord>,
-  options: FindHostsOptions,
+  search: Search,
 ): Promise<FoundHosts> {
   const mxSecurity = securityOf(mx);
   const records = mx.records
@@ -78,13 +92,14 @@ async function exchanges(
     .slice(0, 100);
   const looked = await Promise.all(
     records.map(async ({ exchange, preference }) =>
-      rows(exchange, preference, mxSecurity, await findHost(dns, exchange, options)),
+      rows(search, exchange, preference, mxSecurity, await findHost(dns, exchange, search.find)),
     ),
   );
   return { hosts: looked.flat(), hadMx: true, mxName, mxExpandedName: mx.name };
 }
 
 function rows(
+  { firstFamily, expandNames }: Search,
   name: string | null,
   preference: number | null,
   mxSecurity: Security | null,
@@ -96,9 +111,13 @@ function rows(
     return [{ name, preference, mxSecurity, address: null, addressSecurity, problem: found }];
   }
   return found.hosts
-    .toSorted((one, other) => one.family - other.family || compare(one.address, other.address))
+    .toSorted(
+      (one, other) =>
+        Number(other.family === firstFamily) - Number(one.family === firstFamily) ||
+        compare(one.address, other.address),
+    )
     .map((address) => ({
-      name: address.name,
+      name: expandNames && isIP(address.name) === 0 ? address.expandedName : address.name,
       preference,
       mxSecurity,
       address,

@@ -1,5 +1,6 @@
 /** Probes of our own smtpd: each level, DANE, the hosts of a destination; DNS is a table. */
 import { describe, expect, test } from 'vitest';
+import type { ProbeOptions } from '../../lib/probe/options.js';
 import { isSatisfied, type ProbeResult } from '../../lib/probe/result.js';
 import { serverIssuer } from '../helpers/certificates.js';
 import type { ProbeZone } from '../helpers/probe-dns.js';
@@ -208,6 +209,36 @@ describe('hosts', () => {
       ['x.example.com', 'defer', 'bogus'],
       ['c.example.com', 'ok', 'secure'],
     ]);
+  });
+
+  test('smtp_cname_overrides_servername: an alias counts by what it is an alias of', async () => {
+    const zone: ProbeZone = {
+      cname: { 'mx.example.com': 'host.example.net' },
+      a: { 'host.example.net': ['127.0.0.1'] },
+    };
+    const names = async (smtp: NonNullable<ProbeOptions['smtp']>): Promise<readonly unknown[]> => {
+      const { mx, namaddr } = await probeOne({ port, zone }, { level: 'may', smtp });
+      return [mx, namaddr?.startsWith(`${mx}[`)];
+    };
+    const port = await serverOf();
+    expect(await names({})).toEqual(['mx.example.com', true]);
+    expect(await names({ cnameOverridesServername: true })).toEqual(['host.example.net', true]);
+  });
+
+  test('smtp_address_preference: that family first, and IPv4 where none is preferred', async () => {
+    const port = await serverOf();
+    const zone: ProbeZone = {
+      a: { 'mx.example.com': ['127.0.0.1'] },
+      aaaa: { 'mx.example.com': ['::1'] },
+    };
+    const addresses = async (preference: 'any' | 'ipv4' | 'ipv6'): Promise<readonly unknown[]> => {
+      const smtp = { addressPreference: preference };
+      const results = await probeAll({ port, zone }, { level: 'may', allMx: true, smtp });
+      return results.map(({ address }) => address);
+    };
+    expect(await addresses('any')).toEqual(['127.0.0.1', '::1']);
+    expect(await addresses('ipv4')).toEqual(['127.0.0.1', '::1']);
+    expect(await addresses('ipv6')).toEqual(['::1', '127.0.0.1']);
   });
 
   test.each<[string, ProbeZone, Partial<ProbeResult>]>([
