@@ -8,23 +8,13 @@ import { authority, certificate, serverCertificate } from '../helpers/certificat
 import { pkeyFingerprint } from '../helpers/fingerprints.js';
 import { Lines } from '../helpers/lines.js';
 import { type ScriptedPeer, scriptedServers } from '../helpers/scripted-server.js';
-import { startSmtpd } from '../helpers/servers.js';
+import { startCounted } from '../helpers/servers.js';
 
 const chain = serverCertificate('mx', ['mx.example.com']);
 const root = authority();
 
-/** Our smtpd, and how many connections it has had. */
-async function start(options: Partial<SmtpdOptions> = {}) {
-  let connections = 0;
-  const server = await startSmtpd({
-    tls: { securityLevel: 'may', chainFiles: [chain.chainFile] },
-    ...options,
-    onConnect: () => {
-      connections++;
-    },
-  });
-  return { ...server, connections: () => connections };
-}
+const start = (options: Partial<SmtpdOptions> = {}) =>
+  startCounted({ tls: { securityLevel: 'may', chainFiles: [chain.chainFile] }, ...options });
 
 function client(options: Partial<SmtpOptions> = {}) {
   const lines = new Lines();

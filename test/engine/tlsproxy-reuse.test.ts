@@ -12,24 +12,14 @@ import { authority, certificate, serverCertificate } from '../helpers/certificat
 import { mxtls, parameters, Run, sendArguments } from '../helpers/command.js';
 import { pkeyFingerprint } from '../helpers/fingerprints.js';
 import { Lines } from '../helpers/lines.js';
-import { startSmtpd } from '../helpers/servers.js';
+import { startCounted } from '../helpers/servers.js';
 
 const chain = serverCertificate('mx', ['mx.example.com']);
 const root = authority();
 const own = certificate('rsa');
 
-/** Our smtpd, and how many connections it has had. */
-async function start(options: Partial<SmtpdOptions> = {}) {
-  let connections = 0;
-  const server = await startSmtpd({
-    tls: { securityLevel: 'may', chainFiles: [chain.chainFile] },
-    ...options,
-    onConnect: () => {
-      connections++;
-    },
-  });
-  return { ...server, connections: () => connections };
-}
+const start = (options: Partial<SmtpdOptions> = {}) =>
+  startCounted({ tls: { securityLevel: 'may', chainFiles: [chain.chainFile] }, ...options });
 
 function socketPath(): string {
   const folder = mkdtempSync(join(tmpdir(), 'mxtls-reuse-'));

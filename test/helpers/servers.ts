@@ -52,3 +52,13 @@ export async function startSmtpd(
   onTestFinished(() => smtpd.close(true));
   return { smtpd, port, nexthop: `[127.0.0.1]:${port}`, lines, received };
 }
+
+/** The same, and how many connections it has had. */
+export async function startCounted(options: Partial<SmtpdOptions>) {
+  let connections = 0;
+  const onConnect = (): void => {
+    connections++;
+  };
+  const server = await startSmtpd({ ...options, onConnect });
+  return { ...server, connections: () => connections };
+}
